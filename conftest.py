@@ -1,0 +1,1 @@
+pytest_plugins = ["pop3spec.plugin"]

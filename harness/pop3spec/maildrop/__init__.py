@@ -1,0 +1,34 @@
+"""Doors: ways to put known messages into a maildrop, one module each."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+
+class DoorError(Exception):
+    """A door cannot do what it was asked to; the message says why, and the mend."""
+
+
+class Door(Protocol):
+    """A way to put known messages into the maildrop of an account.
+
+    Messages are octets with CRLF line ends; what a door does to them is in its
+    module's docstring. Every method raises DoorError where it cannot do its job.
+    """
+
+    name: str
+
+    def fill(self, user: str, messages: Sequence[bytes]) -> None:
+        """Make these messages, in this order, the whole content of the maildrop.
+
+        What the suite delivered before is removed. A maildrop with foreign
+        messages is refused and left as it is, unless deleting was permitted.
+        """
+
+    def add(self, user: str, message: bytes) -> None:
+        """Deliver one more message."""
+
+    def clear(self, user: str) -> None:
+        """Remove what the suite delivered, and nothing else."""
+
+    def contents(self, user: str) -> list[bytes]:
+        """The messages that are in the store now, in no particular order."""

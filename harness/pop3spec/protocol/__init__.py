@@ -1,0 +1,1 @@
+"""What POP3 bytes mean: no I/O, no clock, no verdict."""

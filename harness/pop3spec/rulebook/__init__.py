@@ -1,0 +1,1 @@
+"""What the RFCs require: the rules as data, and the checks that judge exchanges."""

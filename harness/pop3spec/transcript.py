@@ -1,0 +1,165 @@
+"""Exchanges, what came before them, and their C:/S: rendering.
+
+An exchange is what was sent and what came back, as octets with times. It says
+nothing about right or wrong.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from pop3spec.protocol.commands import keyword
+from pop3spec.protocol.replies import Reply
+from pop3spec.protocol.text import show
+
+
+class Kind(Enum):
+    """What the client was doing when the octets of an exchange came."""
+
+    GREETING = "greeting"  # it had opened the connection
+    COMMAND = "command"  # it had sent one command
+    CONTINUATION = "continuation"  # it had answered a SASL challenge
+    SILENCE = "silence"  # it waited, with nothing outstanding
+    UNASKED = "unasked"  # nothing was outstanding, and octets were there
+    CLOSE = "close"  # it waited for the close behind QUIT
+    EVENT = "event"  # it did what `note` says; nothing to judge
+
+
+class End(Enum):
+    """Why reading stopped without a complete reply."""
+
+    TIMEOUT = "no reply in time"
+    CLOSED = "the server closed the connection"
+    RESET = "the server reset the connection"
+    TOO_LONG = "the reply went on without end"
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One command and its reply, or another thing that happened in a session.
+
+    `sent` is the command line with its line end, as sent. `partial` holds the
+    octets that came and are no complete reply. Times are seconds since the
+    transcript began. `deliberate` marks a stimulus that no client may send.
+    """
+
+    kind: Kind
+    sent: bytes = b""
+    reply: Reply | None = None
+    partial: bytes = b""
+    end: End | None = None
+    sent_at: float = 0.0
+    answered_at: float = 0.0
+    session: str = "first"
+    secure: bool = False
+    deliberate: bool = False
+    note: str = ""
+
+    @property
+    def is_ok(self) -> bool:
+        """A positive reply came."""
+        return self.reply is not None and self.reply.is_ok
+
+    @property
+    def is_err(self) -> bool:
+        """A negative reply came."""
+        return self.reply is not None and self.reply.is_err
+
+    @property
+    def keyword(self) -> str:
+        """The keyword of the command in upper case, '' where none was sent."""
+        return keyword(self.sent)
+
+    @property
+    def is_closed(self) -> bool:
+        """The server ended the connection."""
+        return self.end in (End.CLOSED, End.RESET)
+
+
+MASK = "***"
+
+# Rendered lines of one reply, the first and the last ones.
+_HEAD, _TAIL = 24, 4
+# Octets of one rendered line.
+_WIDTH = 400
+
+
+def secret_span(exchange: Exchange) -> tuple[int, int] | None:
+    """Where a secret stands in what was sent, by its position in the command."""
+    line = exchange.sent
+    end = len(line.rstrip(b"\r\n"))
+    if exchange.kind is Kind.CONTINUATION:
+        return (0, end)
+    word = exchange.keyword
+    # A misspelt or oddly separated PASS still carries a password.
+    if word[:4] == "PASS":
+        start = 5
+    elif word in ("APOP", "AUTH"):
+        second = line.find(b" ", 5)
+        start = second + 1 if second >= 0 else end
+    else:
+        return None
+    return (start, end) if start < end else None
+
+
+@dataclass(frozen=True)
+class Masker:
+    """Hides secrets, given in every form in which they may come back."""
+
+    forms: tuple[bytes, ...] = ()
+
+    def mask(self, octets: bytes) -> bytes:
+        """The octets with each known secret replaced."""
+        for form in self.forms:
+            if form in octets:
+                octets = octets.replace(form, MASK.encode())
+        return octets
+
+    def mask_text(self, text: str) -> str:
+        """Text of our own making, with each known secret replaced."""
+        for form in self.forms:
+            for shown in {show(form), form.decode("utf-8", "replace")}:
+                if shown in text:
+                    text = text.replace(shown, MASK)
+        return text
+
+
+def shown_command(exchange: Exchange, masker: Masker) -> str:
+    """What was sent, readable, with secrets hidden by position and by value."""
+    span = secret_span(exchange)
+    line = exchange.sent
+    if span is None:
+        return show(masker.mask(line), _WIDTH)
+    return show(masker.mask(line[: span[0]])) + MASK + show(line[span[1] :])
+
+
+def shown_reply(octets: bytes, masker: Masker) -> Iterator[str]:
+    """What came, readable, a line each, long replies without their middle."""
+    lines = masker.mask(octets).splitlines(keepends=True) if octets else []
+    if len(lines) > _HEAD + _TAIL + 1:
+        left_out = len(lines) - _HEAD - _TAIL
+        yield from (show(line, _WIDTH) for line in lines[:_HEAD])
+        yield f"… ({left_out} lines left out)"
+        lines = lines[-_TAIL:]
+    yield from (show(line, _WIDTH) for line in lines)
+
+
+def render(transcript: Iterable[Exchange], masker: Masker) -> list[str]:
+    """A transcript as lines: seconds, session if there are several, C: or S:, octets."""
+    exchanges = list(transcript)
+    several = len({exchange.session for exchange in exchanges}) > 1
+    lines = []
+    for exchange in exchanges:
+        name = f"{exchange.session} " if several else ""
+        mark = "TLS " if exchange.secure else ""
+        sent = f"{exchange.sent_at:.3f} {name}{mark}"
+        came = f"{exchange.answered_at:.3f} {name}{mark}"
+        if exchange.note:
+            lines.append(f"{sent}-- {exchange.note}")
+        if exchange.sent:
+            lines.append(f"{sent}C: {shown_command(exchange, masker)}")
+        octets = exchange.reply.wire if exchange.reply is not None else exchange.partial
+        lines += [f"{came}S: {line}" for line in shown_reply(octets, masker)]
+        if exchange.end is not None:
+            lines.append(f"{came}-- {exchange.end.value}")
+    return lines
