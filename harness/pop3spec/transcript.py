@@ -4,11 +4,21 @@ An exchange is what was sent and what came back, as octets with times. It says
 nothing about right or wrong.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
+from typing import TypeVar
 
-from pop3spec.protocol.commands import keyword
+from pop3spec.protocol.commands import arguments, keyword
+from pop3spec.protocol.listings import (
+    DropListing,
+    ScanListing,
+    UniqueIdListing,
+    drop_listing,
+    scan_listing,
+    unique_id_listing,
+)
 from pop3spec.protocol.replies import Reply
 from pop3spec.protocol.text import show
 
@@ -65,15 +75,58 @@ class Exchange:
         """A negative reply came."""
         return self.reply is not None and self.reply.is_err
 
-    @property
+    @cached_property
     def keyword(self) -> str:
         """The keyword of the command in upper case, '' where none was sent."""
         return keyword(self.sent)
+
+    @cached_property
+    def arguments(self) -> tuple[bytes, ...]:
+        """The arguments of the command that are not empty."""
+        return tuple(argument for argument in arguments(self.sent) if argument)
+
+    @cached_property
+    def drop_listing(self) -> DropListing | None:
+        """What a positive reply to STAT says, None without one or in another form."""
+        if not self.is_ok or self.keyword != "STAT" or self.reply is None:
+            return None
+        return drop_listing(self.reply.text)
+
+    @cached_property
+    def scan_listings(self) -> tuple[ScanListing, ...] | None:
+        """What a positive reply to LIST says, without the lines of another form."""
+        if self.keyword != "LIST":
+            return None
+        return _readable(self._listing_texts, scan_listing)
+
+    @cached_property
+    def unique_id_listings(self) -> tuple[UniqueIdListing, ...] | None:
+        """What a positive reply to UIDL says, without the lines of another form."""
+        if self.keyword != "UIDL":
+            return None
+        return _readable(self._listing_texts, unique_id_listing)
+
+    @property
+    def _listing_texts(self) -> tuple[bytes, ...] | None:
+        if not self.is_ok or self.reply is None:
+            return None
+        return self.reply.lines if self.reply.is_multiline else (self.reply.text,)
 
     @property
     def is_closed(self) -> bool:
         """The server ended the connection."""
         return self.end in (End.CLOSED, End.RESET)
+
+
+_Listing = TypeVar("_Listing")
+
+
+def _readable(
+    texts: tuple[bytes, ...] | None, read: Callable[[bytes], _Listing | None]
+) -> tuple[_Listing, ...] | None:
+    if texts is None:
+        return None
+    return tuple(listing for text in texts if (listing := read(text)) is not None)
 
 
 MASK = "***"

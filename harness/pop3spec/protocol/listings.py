@@ -38,7 +38,7 @@ class UniqueIdListing:
 
 # Twenty digits hold any 64-bit number; longer ones are no count of anything.
 _TWO_NUMBERS = re.compile(rb"([0-9]{1,20}) ([0-9]{1,20})(?: (.*))?", re.DOTALL)
-_NUMBER_AND_ID = re.compile(rb"([0-9]{1,20}) ([^ ]+)", re.DOTALL)
+_NUMBER_AND_ID = re.compile(rb"([0-9]{1,20}) ([^ ]*)", re.DOTALL)
 
 
 def drop_listing(text: bytes) -> DropListing | None:
@@ -58,7 +58,7 @@ def scan_listing(text: bytes) -> ScanListing | None:
 
 
 def unique_id_listing(text: bytes) -> UniqueIdListing | None:
-    """Read a unique-id listing: number, one blank, unique-id, and nothing else."""
+    """Read a unique-id listing: number, one blank, unique-id (perhaps none), nothing else."""
     found = _NUMBER_AND_ID.fullmatch(text)
     if found is None:
         return None

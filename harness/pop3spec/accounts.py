@@ -1,0 +1,68 @@
+"""The mailboxes that a run may use, leased to one test at a time."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from pop3spec.target import Account
+
+
+@dataclass
+class Mailbox:
+    """An account with what the run did to it.
+
+    `filling` names the present filling: it changes with each delivery.
+    """
+
+    account: Account
+    failed_logins: int = 0
+    filling: int = 0
+    problem: str = ""
+
+    @property
+    def filling_name(self) -> str:
+        """The account and its present filling."""
+        return f"{self.account.user}#{self.filling}"
+
+
+@dataclass
+class AccountPool:
+    """Leases mailboxes; `changed` is notified whenever one comes back."""
+
+    mailboxes: Sequence[Mailbox]
+    changed: threading.Condition = field(default_factory=threading.Condition)
+    _free: list[Mailbox] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._free = [mailbox for mailbox in self.mailboxes if not mailbox.problem]
+
+    @property
+    def usable(self) -> int:
+        """How many mailboxes there are."""
+        return sum(1 for mailbox in self.mailboxes if not mailbox.problem)
+
+    def take(self) -> Mailbox | None:
+        """A free mailbox, None if there is none now; to be called holding `changed`."""
+        return self._free.pop(0) if self._free else None
+
+    def give_back(self, mailbox: Mailbox) -> None:
+        """End a lease."""
+        with self.changed:
+            self._free.append(mailbox)
+            self.changed.notify_all()
+
+    @contextmanager
+    def lease(self) -> Iterator[Mailbox | None]:
+        """A mailbox for a while, waiting for one; None where there is none at all."""
+        with self.changed:
+            if not self.usable:
+                taken = None
+            else:
+                while (taken := self.take()) is None:
+                    self.changed.wait()
+        try:
+            yield taken
+        finally:
+            if taken is not None:
+                self.give_back(taken)

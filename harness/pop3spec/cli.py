@@ -1,0 +1,300 @@
+"""The pop3spec command: run, rules, validate, serve."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pop3spec import __version__
+
+USAGE = 4
+
+
+class UsageError(Exception):
+    """What was typed cannot be done; the message says the mend."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit code is the one that interface and pytest share."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["run"]:
+        return run(given[1:])
+    parser = _parser()
+    options = parser.parse_args(given)
+    try:
+        command: Callable[[argparse.Namespace], int] = options.command
+        return command(options)
+    except UsageError as error:
+        print(f"ERROR: {error}", file=sys.stderr)
+        return USAGE
+    except BrokenPipeError:
+        return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    """Bad usage has the exit code 4, as everywhere in pop3spec."""
+
+    def error(self, message: str) -> "None":  # type: ignore[override]  # it exits
+        """One sentence, then the end."""
+        self.exit(USAGE, f"ERROR: {self.prog}: {message}; see {self.prog} --help\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="pop3spec", description="Conformance of POP3 servers.")
+    parser.add_argument("--version", action="version", version=f"pop3spec {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
+    commands.add_parser(
+        "run",
+        add_help=False,
+        help="judge a server: run [HOST:PORT] [PATH ...] [options as for pytest]",
+    )
+    rules = commands.add_parser("rules", help="the register of rules")
+    rules.add_argument("--json", action="store_true", help="as JSON")
+    rules.add_argument("--rfc", type=int, help="only of this RFC")
+    rules.add_argument("--level", choices=("must", "should", "may"), help="only of this level")
+    rules.set_defaults(command=show_rules)
+    validate = commands.add_parser("validate", help="check scenario files and target profiles")
+    validate.add_argument("files", nargs="+", metavar="FILE", help="a file or a directory")
+    validate.set_defaults(command=validate_files)
+    serve = commands.add_parser("serve", help="the embedded reference server")
+    serve.add_argument("--host", default="127.0.0.1", help="where to listen")
+    serve.add_argument("--port", type=int, default=1110, help="where to listen (default: 1110)")
+    serve.add_argument(
+        "--account",
+        action="append",
+        metavar="USER:PASSWORD",
+        help="repeatable (default: alice:wonderland, with one message)",
+    )
+    serve.add_argument("--maildir", type=Path, metavar="DIR", help="a Maildir for each user in it")
+    serve.add_argument("--fault", action="append", default=[], metavar="NAME", help="repeatable")
+    serve.add_argument("--list-faults", action="store_true", help="the faults, and what they break")
+    serve.set_defaults(command=serve_reference)
+    return parser
+
+
+# --- run ---
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Judge a server with pytest, with root, configuration and plugin pinned."""
+    import pytest
+
+    from pop3spec.collected import home
+
+    if any(word in ("-h", "--help") for word in arguments):
+        print(_RUN_HELP)
+        return 0
+    target, rest = _target_of(arguments)
+    # Paths are what is left when options with a value of their own are put aside.
+    rest, paths = _paths_of(rest)
+    root = home()
+    settings = Path(__file__).with_name("run.ini")
+    chosen = paths or [str(root / "scenarios"), str(root / "suites")]
+    return int(
+        pytest.main(
+            [
+                f"--rootdir={root}",
+                f"--config-file={settings}",
+                "-p",
+                "pop3spec.plugin",
+                *([f"--target={target}"] if target else []),
+                *rest,
+                *chosen,
+            ]
+        )
+    )
+
+
+_RUN_HELP = """usage: pop3spec run [HOST:PORT] [PATH ...] [options]
+
+Judges the POP3 server at HOST:PORT (or a pop3:// URL); without one, the embedded
+reference server. PATH names scenario files, directories of them, or single
+scenarios as FILE::ID; without one, all scenarios of pop3spec run.
+
+Most wanted options (all others as for pytest; see `pytest --help` in a clone):
+  --account=USER:PASSWORD   a mailbox to use; better given in POP3SPEC_ACCOUNT
+  --maildrop=SPEC           how known mail gets there: maildir:PATH/{user}
+  --target-profile=FILE     all of this in a YAML file
+  --report-dir=DIR          where junit.xml and results.json go (default: reports)
+  -k WORDS, -m MARKERS      select scenarios
+  --jobs=N                  bound everything in flight
+"""
+
+
+def _target_of(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
+    """The first word, where it names a target and not a path."""
+    if arguments and not arguments[0].startswith("-"):
+        first = arguments[0]
+        named = first.partition("::")[0] if "::" in first and not first.startswith("[") else first
+        if not Path(named).exists() and (":" in first or "://" in first):
+            if "://" in first or named == first:
+                return first, list(arguments[1:])
+    return None, list(arguments)
+
+
+def _paths_of(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Options, and the existing files or directories among the plain words."""
+    from pop3spec.plugin import OPTIONS_WITH_VALUE
+
+    takes_value = {f"--{name}" for name in OPTIONS_WITH_VALUE} | _PYTEST_WITH_VALUE
+    options: list[str] = []
+    paths: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        if word in takes_value:
+            options.append(word)
+            options += [value for value in [next(words, None)] if value is not None]
+        elif word.startswith("-"):
+            options.append(word)
+        else:
+            paths.append(_found(word))
+    return options, paths
+
+
+_PYTEST_WITH_VALUE = frozenset(
+    ("-k", "-m", "-n", "-p", "-o", "-r", "-W", "-c", "--maxfail", "--tb", "--durations", "--color")
+)
+
+
+def _found(word: str) -> str:
+    """A path as pytest can find it: from here, else from our home, as replay commands say it."""
+    from pop3spec.collected import home
+
+    path, colons, name = word.partition("::")
+    if not Path(path).exists() and (home() / path).exists():
+        path = str(home() / path)
+    return f"{path}{colons}{name}"
+
+
+# --- rules ---
+
+
+def show_rules(options: argparse.Namespace) -> int:
+    """Print the register of rules."""
+    from pop3spec.rulebook.rules import rulebook
+
+    rules = [
+        rule
+        for rule in rulebook().values()
+        if (options.rfc is None or rule.rfc == options.rfc)
+        and (options.level is None or rule.level.value.lower() == options.level)
+    ]
+    if options.json:
+        print(
+            json.dumps(
+                [
+                    {
+                        "id": rule.id,
+                        "rfc": rule.rfc,
+                        "section": rule.section,
+                        "source": rule.source,
+                        "level": rule.level.value,
+                        "basis": rule.basis.value,
+                        "summary": rule.summary,
+                        "note": rule.note,
+                    }
+                    for rule in rules
+                ],
+                indent=2,
+                ensure_ascii=False,
+            )
+        )
+        return 0
+    width = max((len(rule.id) for rule in rules), default=0)
+    for rule in rules:
+        print(f"{rule.id:<{width}}  {rule.level.value:<6}  {rule.basis.value:<7}  {rule.summary}")
+    print(f"{len(rules)} rules")
+    return 0
+
+
+# --- validate ---
+
+
+def validate_files(options: argparse.Namespace) -> int:
+    """Check each file; exit 4 if one is malformed, with a sentence for each."""
+    from pop3spec.collected import SUFFIXES
+
+    problems = 0
+    count = 0
+    for name in options.files:
+        path = Path(name)
+        if not path.exists():
+            raise UsageError(f"{name}: there is no such file")
+        files = (
+            [p for p in sorted(path.rglob("*")) if p.suffix in SUFFIXES]
+            if path.is_dir()
+            else [path]
+        )
+        for file in files:
+            count += 1
+            problem = _problem_of(file)
+            if problem:
+                problems += 1
+                print(problem, file=sys.stderr)
+    print(f"{count} files, {problems} malformed")
+    return USAGE if problems else 0
+
+
+def _problem_of(file: Path) -> str:
+    from pop3spec.rulebook.rules import rulebook
+    from pop3spec.scenario import ScenarioError, load_scenarios
+    from pop3spec.target import TargetError, load_profile
+
+    try:
+        text = file.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        return f"{file}: {error.strerror}"
+    is_profile = any(line.startswith(("target:", "accounts:")) for line in text.splitlines())
+    try:
+        if is_profile:
+            load_profile(file)
+        else:
+            load_scenarios(file, rulebook().keys())
+    except (ScenarioError, TargetError) as error:
+        return str(error)
+    return ""
+
+
+# --- serve ---
+
+
+def serve_reference(options: argparse.Namespace) -> int:
+    """Run the reference server until it is interrupted."""
+    from pop3spec.reference.faults import FAULTS
+    from pop3spec.reference.serve import serve
+    from pop3spec.target import TargetError, parse_account
+
+    if options.list_faults:
+        for fault in FAULTS.values():
+            print(f"{fault.name}: {fault.copies}")
+            print(f"    breaks {', '.join(sorted(fault.breaks))}")
+        return 0
+    try:
+        accounts = [parse_account(text) for text in options.account or ["alice:wonderland"]]
+    except TargetError as error:
+        raise UsageError(str(error)) from error
+
+    def ready(address: tuple[str, int]) -> None:
+        print(f"listening on {address[0]}:{address[1]}", flush=True)
+
+    try:
+        serve(
+            host=options.host,
+            port=options.port,
+            accounts={account.user: account.password for account in accounts},
+            maildir=options.maildir,
+            faults=options.fault,
+            ready=ready,
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    except OSError as error:
+        raise UsageError(
+            f"cannot listen on {options.host}:{options.port}: {error.strerror}"
+        ) from error
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,229 @@
+"""Socket, TLS and clock around ReplyReader.
+
+A Connection moves octets and tells how waiting ended. It knows nothing of
+right and wrong, and every wait has a deadline.
+"""
+
+import select
+import socket
+import ssl
+import struct
+import time
+from dataclasses import dataclass
+
+from pop3spec.protocol.replies import Reply, ReplyReader
+from pop3spec.target import Address, Tls
+from pop3spec.transcript import End
+
+# A server that sends slower than this, octets a second, has not answered in time.
+_SLOWEST = 20_000
+# Octets that one reply may have: beyond it the reply has no end.
+MAX_REPLY = 64 * 1024 * 1024
+MAX_LINE = 1024 * 1024
+_PIECE = 256 * 1024
+
+
+class ConnectionFailed(Exception):
+    """No connection, or no TLS on it; the message says why in one sentence."""
+
+
+class CertificateRejected(ConnectionFailed):
+    """The server's certificate does not verify."""
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """What waiting for a reply brought: the reply, or octets and why there are no more."""
+
+    reply: Reply | None = None
+    partial: bytes = b""
+    end: End | None = None
+
+
+def tls_context(tls: Tls) -> ssl.SSLContext:
+    """The client's side of TLS as the target wants it; ConnectionFailed for bad files."""
+    context = ssl.create_default_context()
+    if tls.insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    elif tls.ca is not None:
+        try:
+            context.load_verify_locations(cafile=str(tls.ca))
+        except (OSError, ssl.SSLError) as error:
+            raise ConnectionFailed(
+                f"--ca={tls.ca}: not a readable file of PEM certificates ({_reason(error)})"
+            ) from error
+    if tls.client_cert is not None:
+        try:
+            context.load_cert_chain(tls.client_cert, tls.client_key)
+        except (OSError, ssl.SSLError) as error:
+            raise ConnectionFailed(
+                f"--client-cert={tls.client_cert}: the certificate and its key cannot be used"
+                f" ({_reason(error)})"
+            ) from error
+    return context
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
+
+
+class Connection:
+    """An open connection to a server: octets out, replies in."""
+
+    def __init__(self, sock: socket.socket, name: str) -> None:
+        self._name = name
+        self._reader = ReplyReader()
+        self._end: End | None = None
+        self._use(sock)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def _use(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self._socket = sock
+        self._readable = select.poll()
+        self._readable.register(sock, select.POLLIN)
+        self._pending = sock.pending if isinstance(sock, ssl.SSLSocket) else _nothing_pending
+
+    @property
+    def is_secure(self) -> bool:
+        """TLS protects the connection."""
+        return isinstance(self._socket, ssl.SSLSocket)
+
+    @property
+    def source(self) -> str:
+        """Our address, as the server sees it."""
+        return str(self._socket.getsockname()[0])
+
+    def send(self, octets: bytes, timeout: float) -> None:
+        """Send all octets; meanwhile take what arrives, so that neither side gets stuck.
+
+        A connection that the server has ended swallows them: the end shows
+        when the reply is awaited.
+        """
+        view = memoryview(octets)
+        deadline = time.monotonic() + timeout
+        while view:
+            try:
+                view = view[self._socket.send(view) :]
+            except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+                if time.monotonic() > deadline:
+                    return
+                select.select([self._socket], [self._socket], [], 0.5)
+                self._take()
+            except OSError:
+                return
+
+    def next_reply(self, *, multiline: bool, timeout: float) -> Arrival:
+        """The next reply, or what came instead of it before the deadline."""
+        reader = self._reader
+        begun = time.monotonic()
+        while True:
+            reply = reader.next_reply(multiline=multiline)
+            if reply is not None:
+                return Arrival(reply)
+            if self._end is not None:
+                return self._rest(self._end)
+            if reader.size > (MAX_REPLY if reader.in_payload else MAX_LINE):
+                return self._rest(End.TOO_LONG)
+            left = begun + timeout + reader.size / _SLOWEST - time.monotonic()
+            if left <= 0 or not self._wait(left):
+                return self._rest(End.TIMEOUT)
+
+    def _rest(self, end: End) -> Arrival:
+        partial = self._reader.unread
+        self._reader = ReplyReader()
+        return Arrival(partial=partial, end=end)
+
+    def unasked(self, timeout: float = 0.0) -> Arrival | None:
+        """What is there although nothing was asked, None if there is nothing."""
+        if not self._reader.size and self._end is None:
+            self._wait(timeout)
+        if not self._reader.size and self._end is None:
+            return None
+        return Arrival(partial=self._rest(End.CLOSED).partial, end=self._end)
+
+    def until_closed(self, timeout: float) -> Arrival:
+        """Wait for the server to close; what came before that, and how it ended."""
+        deadline = time.monotonic() + timeout
+        while self._end is None and self._reader.size < MAX_LINE:
+            left = deadline - time.monotonic()
+            if left <= 0 or not self._wait(left):
+                return self._rest(End.TIMEOUT)
+        return self._rest(self._end or End.TOO_LONG)
+
+    def _wait(self, seconds: float) -> bool:
+        """Take what arrives within the time; False if nothing did."""
+        if not self._pending() and not self._readable.poll(max(seconds, 0.0) * 1000):
+            return False
+        self._take()
+        return True
+
+    def _take(self) -> None:
+        try:
+            piece = self._socket.recv(_PIECE)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return
+        except (ConnectionResetError, BrokenPipeError):
+            self._end = End.RESET
+            return
+        except OSError:  # among them a TLS stream without close_notify
+            self._end = End.CLOSED
+            return
+        if piece:
+            self._reader.feed(piece)
+        else:
+            self._end = End.CLOSED
+
+    def start_tls(self, context: ssl.SSLContext, server_name: str, timeout: float) -> None:
+        """Secure the connection; ConnectionFailed says why where it fails."""
+        self._socket.settimeout(timeout)
+        try:
+            secured = context.wrap_socket(self._socket, server_hostname=server_name)
+        except ssl.SSLCertVerificationError as error:
+            self._socket.close()
+            raise CertificateRejected(
+                f"the certificate of {self._name} does not verify: {error.verify_message};"
+                " name its issuer with --ca=FILE and its name with --tls-name=NAME,"
+                " or use --insecure"
+            ) from error
+        except (OSError, ssl.SSLError) as error:
+            self._socket.close()
+            raise ConnectionFailed(
+                f"no TLS with {self._name}: {_reason(error)}; is this a TLS port?"
+            ) from error
+        self._use(secured)
+
+    def close(self) -> None:
+        """End the connection (FIN)."""
+        self._socket.close()
+
+    def reset(self) -> None:
+        """Break the connection (RST)."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._socket.close()
+
+
+def _nothing_pending() -> int:
+    return 0
+
+
+def connect(address: Address, timeout: float, source: str | None = None) -> Connection:
+    """Open a TCP connection; ConnectionFailed says why where there is none."""
+    try:
+        sock = socket.create_connection(
+            (address.host, address.port), timeout, (source, 0) if source else None
+        )
+    except TimeoutError as error:
+        raise ConnectionFailed(f"{address} does not answer within {timeout:g} s") from error
+    except socket.gaierror as error:
+        raise ConnectionFailed(
+            f"the host {address.host!r} is unknown ({error.strerror})"
+        ) from error
+    except OSError as error:
+        raise ConnectionFailed(f"no connection to {address}: {_reason(error)}") from error
+    return Connection(sock, str(address))

@@ -1,0 +1,60 @@
+"""Which octets give a secret away: the forms that a Masker hides."""
+
+import base64
+import hashlib
+from collections.abc import Iterable
+
+from pop3spec.protocol.text import show
+from pop3spec.target import Account
+from pop3spec.transcript import Masker
+
+# Shorter values are everyday words; to hide them would hide the report.
+MIN_LENGTH = 4
+
+
+def masker_for(accounts: Iterable[Account], more: Iterable[bytes] = ()) -> Masker:
+    """Hides the accounts' passwords and what is easily turned back into them."""
+    forms: set[bytes] = set()
+    for account in accounts:
+        forms |= forms_of(account.password.encode())
+        forms |= login_forms(account)
+    for secret in more:
+        forms |= forms_of(secret)
+    # Longest first, so that no form hides a part of a longer one.
+    return Masker(tuple(sorted(forms, key=lambda form: (-len(form), form))))
+
+
+def forms_of(secret: bytes) -> set[bytes]:
+    """A secret as it is, in base64 at each alignment, in hex, and its digests."""
+    if len(secret) < MIN_LENGTH:
+        return set()
+    forms = {secret, secret.hex().encode(), secret.hex().upper().encode()}
+    forms.add(show(secret).encode())
+    forms |= _base64_forms(secret)
+    for name in ("md5", "sha1", "sha256", "sha512"):
+        digest = hashlib.new(name, secret, usedforsecurity=False).digest()
+        forms |= {digest.hex().encode(), digest.hex().upper().encode(), base64.b64encode(digest)}
+    return forms
+
+
+def login_forms(account: Account) -> set[bytes]:
+    """The messages of PLAIN that hold the account's password, in base64."""
+    user, password = account.user.encode(), account.password.encode()
+    if len(password) < MIN_LENGTH:
+        return set()
+    return {
+        base64.b64encode(b"\0" + user + b"\0" + password),
+        base64.b64encode(user + b"\0" + user + b"\0" + password),
+    }
+
+
+def _base64_forms(secret: bytes) -> set[bytes]:
+    """What base64 of any text that holds the secret has to hold."""
+    forms = {base64.b64encode(secret)}
+    for shift in range(3):
+        encoded = base64.b64encode(b"\0" * shift + secret).rstrip(b"=")
+        # The first and last characters depend on the neighbours.
+        inner = encoded[(shift * 8 + 5) // 6 : (shift + len(secret)) * 8 // 6]
+        if len(inner) >= 6:
+            forms.add(inner)
+    return forms

@@ -1,0 +1,702 @@
+"""pytest: options, fixtures, collection, failure text, reports.
+
+The only module that turns outcomes into test results. It is loaded by the
+clone's conftest.py, by `pop3spec run`, or with `-p pop3spec.plugin`.
+"""
+
+import datetime
+import os
+import shlex
+import sys
+import time
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pop3spec import __version__
+from pop3spec.collected import SUFFIXES, ScenarioFiles, home, with_transport
+from pop3spec.maildrop import DoorError
+from pop3spec.maildrop.doors import open_door
+from pop3spec.probe import observed_from, reach
+from pop3spec.report.exit_code import exit_code
+from pop3spec.report.known import apply_known
+from pop3spec.report.rows import ScenarioRow, fails_run, rule_rows
+from pop3spec.report.summary import failure_text, summary_lines
+from pop3spec.rulebook.over_sessions import SessionFacts, facts_from, judge_sessions
+from pop3spec.rulebook.rules import rulebook, rules_digest
+from pop3spec.run import Run, Task
+from pop3spec.scenario import Scenario, ScenarioError
+from pop3spec.session import Recorder, Session, SessionRefused, open_session
+from pop3spec.settings import Settings, settings_from
+from pop3spec.target import Target, TargetError, Transport
+from pop3spec.verdict import Finding, Outcome, Verdict, verdict_of
+
+if TYPE_CHECKING:
+    from pop3spec.embedded import Embedded
+
+_DEST = "pop3spec_"
+
+# name, what argparse needs besides the name
+_OPTIONS: Sequence[tuple[str, dict[str, Any]]] = (
+    ("target", {"metavar": "HOST:PORT", "help": "the server to judge, or a pop3:// URL"}),
+    ("tls-target", {"metavar": "HOST:PORT", "help": "its implicit-TLS port"}),
+    ("transport", {"metavar": "LIST", "help": "plain, stls, tls, or several with commas"}),
+    (
+        "account",
+        {
+            "action": "append",
+            "metavar": "USER:PASSWORD",
+            "help": "a mailbox to use; repeatable; better given in POP3SPEC_ACCOUNT",
+        },
+    ),
+    ("maildrop", {"metavar": "SPEC", "help": "the door: maildir:PATH/{user} or none"}),
+    ("ca", {"metavar": "FILE", "help": "PEM certificates to trust"}),
+    ("tls-name", {"metavar": "NAME", "help": "the name expected in the certificate"}),
+    ("insecure", {"action": "store_true", "help": "do not verify the certificate"}),
+    ("client-cert", {"metavar": "FILE", "help": "our certificate, PEM"}),
+    ("client-key", {"metavar": "FILE", "help": "its key, PEM"}),
+    ("target-profile", {"metavar": "FILE", "help": "all of this in YAML, and known deviations"}),
+    ("allow-delete", {"action": "store_true", "help": "permit deleting mail of others"}),
+    ("allow-cleartext", {"action": "store_true", "help": "permit passwords in the clear"}),
+    ("allow-stress", {"action": "store_true", "help": "permit floods and over-long lines"}),
+    ("max-failed-logins", {"type": int, "metavar": "N", "help": "wrong logins for each account"}),
+    ("reply-timeout", {"type": float, "metavar": "SECONDS", "help": "for any reply"}),
+    ("level", {"choices": ("must", "should"), "help": "the levels that fail the run"}),
+    ("require-complete", {"action": "store_true", "help": "blocked MUST rules fail as well"}),
+    ("jobs", {"type": int, "metavar": "N", "help": "bound everything in flight"}),
+    ("seed", {"type": int, "metavar": "N", "help": "the same stimuli in the same order"}),
+    ("slow", {"action": "store_true", "help": "also run what needs minutes"}),
+    ("transcripts", {"choices": ("failed", "all"), "help": "which transcripts to keep as files"}),
+    ("report-dir", {"metavar": "DIR", "help": "where to write reports (default: reports)"}),
+)
+
+OPTIONS_WITH_VALUE = tuple(
+    name for name, details in _OPTIONS if details.get("action") != "store_true"
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add our options in a group of their own."""
+    group = parser.getgroup("pop3spec", "pop3spec: conformance of POP3 servers")
+    for name, details in _OPTIONS:
+        group.addoption(f"--{name}", dest=_DEST + name.replace("-", "_"), **details)
+
+
+class _State:
+    """What one pytest process knows of the run."""
+
+    def __init__(self, config: pytest.Config, settings: Settings, files: ScenarioFiles) -> None:
+        self.config = config
+        self.settings = settings
+        self.files = files
+        self.run: Run | None = None
+        self.embedded: Embedded | None = None
+        self.rows: list[ScenarioRow] = []
+        self.facts: list[SessionFacts] = []
+        self.observed: dict[str, Any] = {}
+        self.started = datetime.datetime.now(datetime.UTC)
+        self.begun = time.monotonic()
+        self.stale: list[str] = []
+        self.problems: list[str] = []
+
+    @property
+    def is_worker(self) -> bool:
+        """This is a process of pytest-xdist that runs tests for another."""
+        return hasattr(self.config, "workerinput")
+
+    @property
+    def is_controller(self) -> bool:
+        """This is the process of pytest-xdist that others run tests for."""
+        return self.config.pluginmanager.hasplugin("dsession")
+
+    @property
+    def target_name(self) -> str:
+        """The target as reports name it."""
+        target = self.settings.target
+        return str(target.address) if target else "the embedded reference server"
+
+    def ready_run(self) -> Run:
+        """The run, begun at the first use."""
+        if self.run is None:
+            self.run = self._begin()
+        return self.run
+
+    def _begin(self) -> Run:
+        settings, target = self.settings, self.settings.target
+        if target is None:
+            from pop3spec.embedded import start_embedded  # only where it is the target
+
+            self.embedded = start_embedded()
+            run = Run(settings, self.embedded.target, self.embedded.door)
+            run.begin()
+        else:
+            door = open_door(target.maildrop, allow_delete=target.allow_delete)
+            run = Run(settings, target, door)
+            shared = getattr(self.config, "workerinput", {}).get("pop3spec_observed")
+            run.begin(observed_from(shared) if shared else None, self._share())
+        self.observed = run.observed.as_data()
+        if run.introduction is not None:
+            self._introduce(run.introduction)
+        return run
+
+    def _share(self) -> tuple[int, int]:
+        given = getattr(self.config, "workerinput", None)
+        if given is None:
+            return 0, 1
+        return int(given["workerid"].removeprefix("gw") or 0), int(given["workercount"])
+
+    def _introduce(self, outcome: Outcome) -> None:
+        """The probe's sessions are judged like all others, as a row of their own."""
+        row = ScenarioRow.from_outcome(
+            outcome,
+            id="run::introduction",
+            title="The target is greeted, asked for its capabilities and logged in to",
+            file="",
+            line=0,
+            rules=(),
+            replay=self.replay(()),
+        )
+        self.rows.append(self.known(row))
+        self.facts += outcome.facts
+
+    def known(self, row: ScenarioRow) -> ScenarioRow:
+        """The row with what is a known deviation marked."""
+        target = self.settings.target
+        if target is None or not target.known_deviations:
+            return row
+        [marked], _ = apply_known([row], target.known_deviations, datetime.date.today())
+        return marked
+
+    def replay(self, paths: Sequence[str]) -> str:
+        """The command that runs these again; secrets are never part of it."""
+        target = self.settings.target
+        words = ["pop3spec", "run", *([str(target.address)] if target else []), *paths]
+        for name, _ in _OPTIONS:
+            value = self.config.getoption(_DEST + name.replace("-", "_"))
+            if name in ("target", "account", "report-dir", "jobs", "level", "transcripts"):
+                continue
+            if value is True:
+                words.append(f"--{name}")
+            elif value is not None and value is not False:
+                words.append(f"--{name}={value}")
+        return shlex.join(words)
+
+
+_STATE = pytest.StashKey[_State]()
+_OUTCOME = pytest.StashKey[Outcome]()
+_RECORDER = pytest.StashKey[Recorder]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Read options, profile and scenario files; what is wrong in them is a usage error."""
+    for name in ("rfc1939", "practice", "robust", "must", "should"):
+        config.addinivalue_line("markers", f"{name}: scenarios about such rules")
+    config.addinivalue_line("markers", "rules(*ids): the rules that a Python test is about")
+    options = {
+        name.replace("-", "_"): config.getoption(_DEST + name.replace("-", "_"))
+        for name, _ in _OPTIONS
+    }
+    files = ScenarioFiles(_named_paths(config))
+    try:
+        settings = settings_from(options, os.environ)
+        if settings.target is not None:
+            open_door(settings.target.maildrop)
+        if not hasattr(config, "workerinput"):
+            for path in files.below():
+                files.read(path)
+    except (TargetError, DoorError, ScenarioError) as error:
+        raise pytest.UsageError(str(error)) from error
+    for path in files.below():
+        files.read(path)
+    for topic in files.topics():
+        config.addinivalue_line("markers", f"{topic}: scenarios of this topic")
+    config.stash[_STATE] = _State(config, settings, files)
+
+
+def _named_paths(config: pytest.Config) -> list[Path]:
+    base = config.invocation_params.dir
+    names = [str(argument).partition("::")[0] for argument in config.args]
+    return [Path(os.path.abspath(base / name)) for name in names if name]
+
+
+# --- Collection ---
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """A YAML file that is named, or one of our scenarios."""
+    if file_path.suffix not in SUFFIXES:
+        return None
+    if not parent.config.stash[_STATE].files.takes(file_path):
+        return None
+    collector: pytest.Collector = YamlFile.from_parent(parent, path=file_path)
+    return collector
+
+
+class YamlFile(pytest.File):
+    """A scenario file."""
+
+    def collect(self) -> Iterator["YamlItem"]:
+        """An item for each scenario and transport."""
+        state = self.config.stash[_STATE]
+        transports = _transports(state.settings)
+        for scenario in state.files.read(self.path).scenarios:
+            name = state.files.name(self.path, scenario)
+            for transport in transports:
+                yield YamlItem.from_parent(
+                    self,
+                    name=with_transport(scenario.id, transport, transports),
+                    scenario=scenario,
+                    transport=transport if len(transports) > 1 else None,
+                    scenario_name=with_transport(name, transport, transports),
+                )
+
+
+def _transports(settings: Settings) -> Sequence[Transport]:
+    if settings.target is None or not settings.target.transports:
+        return (Transport.PLAIN,)
+    return settings.target.transports
+
+
+class YamlItem(pytest.Item):
+    """A scenario, on one transport."""
+
+    def __init__(
+        self,
+        *,
+        scenario: Scenario,
+        transport: Transport | None,
+        scenario_name: str,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.scenario = scenario
+        self.scenario_name = scenario_name
+        self._transport = transport
+        self._task: Task | None = None
+        book = rulebook()
+        marks = {rule.partition("-")[0] for rule in scenario.rules}
+        marks |= {book[rule].level.value.lower() for rule in scenario.rules}
+        topic = self.config.stash[_STATE].files.read(self.path).topic
+        for mark in sorted(marks | ({topic} if topic else set())):
+            self.add_marker(mark)
+
+    def task(self, run: Run) -> Task:
+        """What has to be run for this item."""
+        if self._task is None:
+            self._task = Task(self.scenario, self._transport or run.observed.transport)
+        return self._task
+
+    def runtest(self) -> None:
+        """Wait for the outcome and turn it into a test result."""
+        state = self.config.stash[_STATE]
+        run = state.ready_run()
+        outcome = run.outcome(self.task(run))
+        self.stash[_OUTCOME] = outcome
+        _raise_for(_row_of(self, outcome), state)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """The failure as a person wants to read it."""
+        del style
+        if isinstance(excinfo.value, Judged):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo)
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """File, line and title."""
+        return self.path, self.scenario.where.line - 1, self.scenario_name
+
+
+class Judged(Exception):
+    """The target broke a rule; the text is the failure as it is printed."""
+
+
+def _raise_for(row: ScenarioRow, state: _State) -> None:
+    if row.verdict is Verdict.NOT_APPLICABLE:
+        pytest.skip(f"not applicable: {row.detail}")
+    if row.known:
+        pytest.skip(f"known: {row.known_why}")
+    if row.verdict is Verdict.BLOCKED:
+        pytest.skip(f"blocked: {row.detail}")
+    if row.verdict is Verdict.ERROR or fails_run(row, rulebook(), state.settings.level):
+        raise Judged(failure_text(row, rulebook()))
+
+
+def _row_of(item: pytest.Item, outcome: Outcome) -> ScenarioRow:
+    state = item.config.stash[_STATE]
+    if isinstance(item, YamlItem):
+        where, line, _ = item.reportinfo()
+        row = ScenarioRow.from_outcome(
+            outcome,
+            id=item.scenario_name,
+            title=item.scenario.title,
+            file=_shown_file(where),
+            line=line + 1,
+            rules=item.scenario.rules,
+            replay=state.replay((_replay_path(item),)),
+        )
+    else:
+        path, number, title = item.reportinfo()
+        marks = [rule for mark in item.iter_markers("rules") for rule in mark.args]
+        row = ScenarioRow.from_outcome(
+            outcome,
+            id=item.nodeid,
+            title=title,
+            file=_shown_file(Path(path)),
+            line=(number or 0) + 1,
+            rules=marks,
+            replay=state.replay((item.nodeid,)),
+        )
+    return state.known(row)
+
+
+def _shown_file(path: Path) -> str:
+    for base in (home(), Path.cwd()):
+        if path.is_relative_to(base):
+            return path.relative_to(base).as_posix()
+    return str(path)
+
+
+def _replay_path(item: YamlItem) -> str:
+    file = item.path
+    named = _shown_file(file)
+    return f"{named}::{item.name}"
+
+
+# --- Running ---
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """With processes side by side the first one looks at the target before they start."""
+    state = session.config.stash[_STATE]
+    if not state.is_controller or session.config.option.collectonly:
+        return
+    if state.settings.target is None:
+        return
+    try:
+        reach(state.settings.target)
+        state.ready_run()
+    except (TargetError, DoorError) as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a process of pytest-xdist what was seen of the target."""
+    state = node.config.stash[_STATE]
+    if state.observed:
+        node.workerinput["pop3spec_observed"] = state.observed
+    node.workerinput["pop3spec_seed"] = state.settings.seed
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Start all scenarios before the first item waits for its outcome."""
+    state = session.config.stash[_STATE]
+    if session.config.option.collectonly or state.is_controller or state.is_worker:
+        return
+    items = [item for item in session.items if isinstance(item, YamlItem)]
+    if not items and not any(_uses_target(item) for item in session.items):
+        return
+    if session.testsfailed and not session.config.option.continue_on_collection_errors:
+        return
+    try:
+        if state.settings.target is not None:
+            reach(state.settings.target)
+        run = state.ready_run()
+    except (TargetError, DoorError) as error:
+        raise pytest.UsageError(str(error)) from error
+    run.start([item.task(run) for item in items])
+
+
+def _uses_target(item: pytest.Item) -> bool:
+    return bool({"target", "session", "open_session"} & set(getattr(item, "fixturenames", ())))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Hang the row and the facts on the report, as data that crosses processes."""
+    report = yield
+    if not isinstance(item, YamlItem) and not _uses_target(item):
+        return report
+    outcome = item.stash.get(_OUTCOME, None)
+    if call.when == "call" or (call.when == "setup" and not report.passed):
+        outcome = outcome or _outcome_of(item, report)
+        row = _row_of(item, outcome)
+        report.pop3spec_row = row.to_data()  # type: ignore[attr-defined]  # our own attribute
+        report.pop3spec_facts = [  # type: ignore[attr-defined]  # our own attribute
+            {**facts.as_data(), "test": row.id} for facts in outcome.facts
+        ]
+    return report
+
+
+def _outcome_of(item: pytest.Item, report: pytest.TestReport) -> Outcome:
+    """The outcome of a test that brought none: a Python test of the target, or our error."""
+    if report.skipped:
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
+        return Outcome(Verdict.BLOCKED, str(reason).removeprefix("Skipped: "))
+    if report.failed:
+        return Outcome(Verdict.ERROR, report.longreprtext)
+    del item
+    return Outcome(Verdict.PASS)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Collect the rows, in the process that writes the reports."""
+    row = getattr(report, "pop3spec_row", None)
+    state = _reporting
+    if row is None or state is None:
+        return
+    state.rows.append(ScenarioRow.from_data(row))
+    state.facts += [facts_from(facts) for facts in getattr(report, "pop3spec_facts", ())]
+
+
+_reporting: _State | None = None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """From here on rows may come."""
+    global _reporting
+    state = session.config.stash[_STATE]
+    _reporting = None if state.is_worker else state
+
+
+# --- Fixtures for suites ---
+
+
+@pytest.fixture
+def target(request: pytest.FixtureRequest) -> Target:
+    """The server under test."""
+    return request.config.stash[_STATE].ready_run().target
+
+
+@pytest.fixture
+def session(request: pytest.FixtureRequest) -> Iterator[Session]:
+    """A session in the TRANSACTION state, judged by every passive rule."""
+    run = request.config.stash[_STATE].ready_run()
+    recorder = Recorder()
+    request.node.stash[_RECORDER] = recorder
+    with run.pool.lease() as mailbox:
+        if mailbox is None:
+            pytest.skip("blocked: no account was given; name one with POP3SPEC_ACCOUNT")
+        try:
+            opened = open_session(
+                run.target,
+                recorder,
+                run.observed.transport,
+                account=mailbox.account,
+                filling_name=mailbox.filling_name,
+            )
+            opened.log_in(mailbox.account, use_apop=run.observed.use_apop)
+        except SessionRefused as error:
+            pytest.skip(f"blocked: {error}")
+        yield opened
+        opened.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """What the passive rules found in a Python test's sessions fails it as well."""
+    failure: BaseException | None = None
+    result: object = None
+    try:
+        result = yield
+    except AssertionError as error:
+        failure = error
+    recorder = pyfuncitem.stash.get(_RECORDER, None)
+    if recorder is None:
+        if failure is not None:
+            raise failure
+        return result
+    state = pyfuncitem.config.stash[_STATE]
+    outcome = _python_outcome(pyfuncitem, recorder, failure, state)
+    pyfuncitem.stash[_OUTCOME] = outcome
+    if failure is not None:
+        raise failure
+    row = _row_of(pyfuncitem, outcome)
+    if row.known:
+        pytest.skip(f"known: {row.known_why}")
+    if fails_run(row, rulebook(), state.settings.level):
+        pytest.fail(failure_text(row, rulebook()), pytrace=False)
+    return result
+
+
+def _python_outcome(
+    item: pytest.Function, recorder: Recorder, failure: BaseException | None, state: _State
+) -> Outcome:
+    from pop3spec.transcript import render
+
+    findings = list(recorder.findings)
+    marks = [rule for mark in item.iter_markers("rules") for rule in mark.args]
+    masker = state.ready_run().masker
+    if failure is not None and marks:
+        findings.append(Finding(marks[0], masker.mask_text(str(failure).split("\n")[0])))
+    exercised = recorder.exercised | (set(marks[:1]) if failure is None else set())
+    verdict = verdict_of(findings, rulebook())
+    if failure is not None and not marks:
+        verdict = Verdict.ERROR
+    return Outcome(
+        verdict,
+        findings[0].got if findings else "",
+        tuple(findings),
+        frozenset(exercised),
+        tuple(render(recorder.transcript, masker)) if findings else (),
+        recorder.now(),
+        tuple(recorder.facts),
+    )
+
+
+# --- The end ---
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Judge what needs all sessions, write the reports, set the exit code."""
+    state = session.config.stash.get(_STATE, None)
+    if state is None or session.config.option.collectonly:
+        return
+    lost = bool(state.run and state.settings.target and _may_be_lost(state) and state.run.is_lost())
+    if state.run is not None:
+        state.problems = state.run.end()
+    if state.embedded is not None:
+        state.embedded.close()
+    if state.is_worker or not state.rows:
+        return
+    state.rows += [state.known(row) for row in _rows_over_sessions(state)]
+    if state.settings.target is not None:
+        _, state.stale = apply_known(
+            state.rows, state.settings.target.known_deviations, datetime.date.today()
+        )
+    _write_reports(state)
+    if exitstatus in (0, 1, 5):
+        session.exitstatus = exit_code(
+            state.rows,
+            state.stale,
+            level=state.settings.level,
+            require_complete=state.settings.require_complete,
+            target_lost=lost,
+            rule_rows=rule_rows(rulebook(), state.rows),
+        )
+
+
+def _may_be_lost(state: _State) -> bool:
+    return any(row.verdict is Verdict.BLOCKED for row in state.rows)
+
+
+def _rows_over_sessions(state: _State) -> Iterator[ScenarioRow]:
+    """The rules that only several sessions can break, as rows of their own."""
+    for judged in judge_sessions(state.facts):
+        got = getattr(judged.judgement, "got", "")
+        findings = (Finding(judged.rule, got, command="several sessions"),) if got else ()
+        beside = f" (sessions of {', '.join(judged.tests)})" if judged.tests else ""
+        outcome = Outcome(
+            verdict_of(findings, rulebook()),
+            f"{got}{beside}" if got else "",
+            findings,
+            frozenset({judged.rule}),
+        )
+        yield ScenarioRow.from_outcome(
+            outcome,
+            id=f"run::{judged.rule}",
+            title=rulebook()[judged.rule].summary,
+            file="",
+            line=0,
+            rules=(judged.rule,),
+            replay=state.replay([_path_of(test) for test in judged.tests]),
+        )
+
+
+def _path_of(test: str) -> str:
+    file, _, name = test.partition("::")
+    return f"scenarios/{file}.yaml::{name}" if name and "." not in file else test
+
+
+def _write_reports(state: _State) -> None:
+    from pop3spec.report.junit import write_junit
+    from pop3spec.report.results import results_document, write_results
+
+    settings = state.settings
+    seconds = time.monotonic() - state.begun
+    rules = rule_rows(rulebook(), state.rows)
+    options = {
+        name: value
+        for name, _ in _OPTIONS
+        if (value := state.config.getoption(_DEST + name.replace("-", "_"))) not in (None, False)
+        and name not in ("account", "target")
+    }
+    document = results_document(
+        state.rows,
+        rules,
+        version=__version__,
+        rules_digest=rules_digest(),
+        target={"address": state.target_name, **state.observed},
+        started=state.started,
+        seconds=seconds,
+        seed=settings.seed,
+        options=options,
+    )
+    try:
+        settings.report_dir.mkdir(parents=True, exist_ok=True)
+        write_results(settings.report_dir / "results.json", document)
+        write_junit(
+            settings.report_dir / "junit.xml",
+            state.rows,
+            rulebook(),
+            started=state.started,
+            seconds=seconds,
+            target=state.target_name,
+            version=__version__,
+            seed=settings.seed,
+            level=settings.level,
+        )
+        _write_transcripts(state)
+    except OSError as error:
+        state.problems.append(f"the reports cannot be written: {error}")
+
+
+def _write_transcripts(state: _State) -> None:
+    folder = state.settings.report_dir / "transcripts"
+    if folder.is_dir():
+        for old in folder.glob("*.txt"):
+            old.unlink()
+    for row in state.rows:
+        if not row.transcript:
+            continue
+        failed = row.verdict in (Verdict.FAIL, Verdict.WARN, Verdict.ERROR)
+        if not failed and not state.settings.keep_transcripts:
+            continue
+        folder.mkdir(exist_ok=True)
+        name = row.id.replace("::", ".").replace("/", ".")
+        (folder / f"{name}.txt").write_text("\n".join(row.transcript) + "\n", encoding="utf-8")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The summary, below pytest's own."""
+    state = terminalreporter.config.stash.get(_STATE, None)
+    if state is None or state.is_worker or not state.rows:
+        return
+    terminalreporter.section(f"pop3spec: {state.target_name}")
+    width = min(terminalreporter._tw.fullwidth, 100)
+    for line in summary_lines(state.rows, rule_rows(rulebook(), state.rows), width=width):
+        terminalreporter.write_line(line)
+    for sentence in (*state.stale, *state.problems):
+        terminalreporter.write_line(sentence)
+    where = state.settings.report_dir
+    terminalreporter.write_line(
+        f"seed {state.settings.seed}; reports in {where}: junit.xml, results.json"
+    )
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """What is judged."""
+    state = config.stash[_STATE]
+    return f"pop3spec {__version__}: {state.target_name}"
+
+
+if sys.platform == "win32":  # pragma: no cover
+    raise pytest.UsageError("pop3spec needs a POSIX system")

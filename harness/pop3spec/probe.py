@@ -1,0 +1,333 @@
+"""What the target shows before any scenario: greeting, capabilities, policy, doors.
+
+The probe opens a few sessions, judged like all others. It decides which
+transport and login the scenarios use, and which optional features are offered.
+"""
+
+from dataclasses import dataclass, field, replace
+
+from pop3spec.accounts import Mailbox
+from pop3spec.connection import ConnectionFailed, connect
+from pop3spec.maildrop import Door, DoorError
+from pop3spec.protocol.listings import capabilities
+from pop3spec.protocol.text import show
+from pop3spec.session import Recorder, Session, SessionRefused, open_session
+from pop3spec.target import Address, Target, TargetError, Transport
+from pop3spec.transcript import Exchange
+
+# Optional commands that a server without CAPA may have all the same.
+_OPTIONAL = {"TOP": "TOP 1 0", "UIDL": "UIDL"}
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What the target showed of itself.
+
+    `capabilities` has a list for each state in which CAPA was answered;
+    `features` are what scenarios may require.
+    """
+
+    greeting: str = ""
+    transports: tuple[Transport, ...] = (Transport.PLAIN,)
+    use_apop: bool = False
+    capabilities: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    features: frozenset[str] = frozenset()
+    tls_version: str | None = None
+    login_problem: str = ""
+    door_problem: str = ""
+    answered_count: int | None = None
+
+    @property
+    def transport(self) -> Transport:
+        """The transport of the scenarios that do not care."""
+        return self.transports[0]
+
+    def as_data(self) -> dict[str, object]:
+        """For results.json, and for the processes of a parallel run."""
+        return {
+            "greeting": self.greeting,
+            "transports": [transport.value for transport in self.transports],
+            "use_apop": self.use_apop,
+            "capabilities": self.capabilities,
+            "features": sorted(self.features),
+            "implementation": self.implementation,
+            "tls": self.tls_version,
+            "login_problem": self.login_problem,
+            "door_problem": self.door_problem,
+        }
+
+    @property
+    def implementation(self) -> str | None:
+        """What CAPA says of the implementation (RFC 2449, section 6.9)."""
+        for listed in self.capabilities.values():
+            if "IMPLEMENTATION" in listed:
+                return " ".join(listed["IMPLEMENTATION"])
+        return None
+
+
+def observed_from(data: dict[str, object]) -> Observed:
+    """The inverse of `Observed.as_data`."""
+    values: dict[str, object] = {
+        name: data[name]
+        for name in ("greeting", "use_apop", "capabilities", "login_problem", "door_problem")
+    }
+    names = data["transports"]
+    features = data["features"]
+    assert isinstance(names, list)
+    assert isinstance(features, list)
+    values["transports"] = tuple(Transport(name) for name in names)
+    values["features"] = frozenset(features)
+    values["tls_version"] = data["tls"]
+    return Observed(**values)  # type: ignore[arg-type]  # keys are field names
+
+
+def reach(target: Target) -> None:
+    """TargetError unless something accepts connections at each address of the target."""
+    addresses: list[Address] = [target.address]
+    if target.tls_address is not None:
+        addresses.append(target.tls_address)
+    for address in addresses:
+        try:
+            connect(address, target.timeouts.connect).close()
+        except ConnectionFailed as error:
+            raise TargetError(f"the target is unreachable: {error}") from error
+
+
+def probe(
+    target: Target, mailboxes: list[Mailbox], door: Door | None, recorder: Recorder
+) -> Observed:
+    """Look at the target; TargetError where nothing can be judged.
+
+    A mailbox that cannot be used gets its `problem`. With a door, one message
+    is put into each mailbox and has to be seen there.
+    """
+    transports = target.transports or (
+        (Transport.TLS,) if target.address == target.tls_address else (Transport.PLAIN,)
+    )
+    observed = Observed(transports=transports)
+    session = _open(target, recorder, transports[0])
+    observed = _look_before_login(observed, session)
+    session.close()
+    if not mailboxes:
+        return observed
+    observed = _log_in_everywhere(target, mailboxes, recorder, observed)
+    if observed.login_problem:
+        return observed
+    if door is not None:
+        observed = _try_door(target, mailboxes, door, recorder, observed)
+    return observed
+
+
+def _open(target: Target, recorder: Recorder, transport: Transport) -> Session:
+    try:
+        return open_session(target, recorder, transport, name="probe")
+    except SessionRefused as error:
+        if error.is_limit and not error.timed_out:
+            raise TargetError(f"{target.address} gives no session: {error}") from error
+        raise TargetError(f"{target.address} cannot be judged: {error}") from error
+
+
+def _look_before_login(observed: Observed, session: Session) -> Observed:
+    greeting = session.greeting
+    line = greeting.reply.status_line if greeting and greeting.reply else b""
+    features = set()
+    if session.timestamp is not None:
+        features.add("APOP")
+    observed = replace(observed, greeting=show(line.rstrip(b"\r\n"), 512))
+    listed = _capabilities(session)
+    if listed is None:
+        return replace(observed, features=frozenset(features))
+    return replace(
+        observed,
+        capabilities={"AUTHORIZATION": listed},
+        features=frozenset(features | _features(listed)),
+    )
+
+
+def _capabilities(session: Session) -> dict[str, list[str]] | None:
+    exchange = session.exchange("CAPA")
+    if not exchange.is_ok or exchange.reply is None:
+        return None
+    return {tag: list(words) for tag, words in capabilities(exchange.reply).items()}
+
+
+def _features(listed: dict[str, list[str]]) -> set[str]:
+    mechanisms = {f"SASL {name.upper()}" for name in listed.get("SASL", ())}
+    return {"CAPA", *listed, *mechanisms}
+
+
+def _log_in_everywhere(
+    target: Target, mailboxes: list[Mailbox], recorder: Recorder, observed: Observed
+) -> Observed:
+    """Log in to each mailbox, and find out how; refused by all: TargetError."""
+    reasons: list[str] = []
+    looked = False
+    for mailbox in mailboxes:
+        try:
+            observed, session = _first_login(target, mailbox, recorder, observed)
+        except SessionRefused as error:
+            mailbox.problem = f"{mailbox.account.user}: {error}"
+            reasons.append(mailbox.problem)
+            if not error.is_limit:
+                continue
+            observed = replace(observed, login_problem="")
+            continue
+        except _CleartextWithheld as error:
+            return replace(observed, login_problem=str(error))
+        if not looked:
+            observed = _look_after_login(observed, session)
+            looked = True
+        session.quit()
+    if not looked and reasons:
+        return replace(observed, login_problem="; ".join(reasons))
+    return observed
+
+
+class _CleartextWithheld(Exception):
+    pass
+
+
+def _first_login(
+    target: Target, mailbox: Mailbox, recorder: Recorder, observed: Observed
+) -> tuple[Observed, Session]:
+    """A session in the TRANSACTION state, by the first way that works."""
+    refused: SessionRefused | None = None
+    for attempt in _ways(target, observed):
+        if attempt.transport is Transport.PLAIN and not (
+            attempt.use_apop or target.allow_cleartext
+        ):
+            continue
+        session = open_session(
+            target, recorder, attempt.transport, name="probe", account=mailbox.account
+        )
+        try:
+            session.log_in(mailbox.account, use_apop=attempt.use_apop)
+        except SessionRefused as error:
+            session.close()
+            refused = refused or error
+            if error.is_limit:
+                raise
+            continue
+        chosen = replace(observed, use_apop=attempt.use_apop)
+        if not target.transports and attempt.transport is not observed.transport:
+            chosen = replace(chosen, transports=(attempt.transport,))
+        return chosen, session
+    if refused is None:
+        raise _CleartextWithheld(
+            "the password would go over an unencrypted connection;"
+            " permit it with --allow-cleartext, or use TLS"
+        )
+    raise refused
+
+
+@dataclass(frozen=True)
+class _Way:
+    transport: Transport
+    use_apop: bool = False
+
+
+def _ways(target: Target, observed: Observed) -> list[_Way]:
+    """Ways to log in, the plainest first; the way that worked before leads."""
+    if target.transports:
+        ways = [_Way(target.transports[0])]
+    else:
+        ways = [_Way(observed.transport, observed.use_apop)]
+        ways += [_Way(observed.transport)]
+        announced = observed.capabilities.get("AUTHORIZATION", {})
+        if observed.transport is Transport.PLAIN and "STLS" in announced:
+            ways.append(_Way(Transport.STLS))
+        if observed.transport is Transport.PLAIN and target.tls_address is not None:
+            ways.append(_Way(Transport.TLS))
+    if "APOP" in observed.features:
+        ways.append(_Way(observed.transport, use_apop=True))
+    return list(dict.fromkeys(ways))
+
+
+def _look_after_login(observed: Observed, session: Session) -> Observed:
+    listed = _capabilities(session)
+    features = set(observed.features)
+    by_state = dict(observed.capabilities)
+    if listed is not None:
+        by_state["TRANSACTION"] = listed
+        features |= _features(listed)
+    for feature, line in _OPTIONAL.items():
+        if feature not in features and _is_offered(session, line):
+            features.add(feature)
+    return replace(observed, capabilities=by_state, features=frozenset(features))
+
+
+def _is_offered(session: Session, line: str) -> bool:
+    if not session.is_open:
+        return False
+    exchange: Exchange = session.exchange(line)
+    return exchange.is_ok
+
+
+PROBE_MESSAGE = (
+    b"From: pop3spec <probe@example.org>\r\n"
+    b"To: maildrop <user@example.org>\r\n"
+    b"Date: Thu, 01 Jan 2026 00:00:00 +0000\r\n"
+    b"Subject: one message to see that the door works\r\n"
+    b"Message-ID: <probe.1@example.org>\r\n"
+    b"\r\n"
+    b"This message is removed again.\r\n"
+)
+
+
+def _try_door(
+    target: Target,
+    mailboxes: list[Mailbox],
+    door: Door,
+    recorder: Recorder,
+    observed: Observed,
+) -> Observed:
+    """Put one message into each mailbox and look whether the target shows it."""
+    for mailbox in mailboxes:
+        if mailbox.problem:
+            continue
+        try:
+            found = _see_one_message(target, mailbox, door, recorder, observed)
+            observed = replace(observed, features=observed.features | found)
+        except DoorError as error:
+            return replace(observed, door_problem=str(error))
+        except SessionRefused as error:
+            mailbox.problem = f"{mailbox.account.user}: {error}"
+    return observed
+
+
+def _see_one_message(
+    target: Target,
+    mailbox: Mailbox,
+    door: Door,
+    recorder: Recorder,
+    observed: Observed,
+) -> set[str]:
+    """The optional commands that work with a message there; DoorError if it is not."""
+    user = mailbox.account.user
+    door.fill(user, [PROBE_MESSAGE])
+    mailbox.filling += 1
+    session = open_session(
+        target, recorder, observed.transport, name="probe", account=mailbox.account
+    )
+    try:
+        session.log_in(mailbox.account, use_apop=observed.use_apop)
+        drop = session.exchange("STAT").drop_listing
+        listings = session.exchange("LIST").scan_listings
+        found = {
+            feature
+            for feature, line in _OPTIONAL.items()
+            if feature not in observed.features and _is_offered(session, line)
+        }
+        session.quit()
+    finally:
+        session.close()
+        door.clear(user)
+        mailbox.filling += 1
+    counts = (drop.count if drop else None, len(listings) if listings is not None else None)
+    if 1 not in counts and session.history.first_count is not None:
+        raise DoorError(
+            f"the door {door.name} put 1 message into the maildrop of {user},"
+            f" but the target shows {session.history.first_count};"
+            " does --maildrop name the place where the target looks?"
+        )
+    return found

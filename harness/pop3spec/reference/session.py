@@ -1,0 +1,426 @@
+"""The protocol of the reference server: command lines in, replies out.
+
+A session does no I/O and reads no clock. It is cut into small steps, each
+with one job, so that a fault can replace a step and leave all others honest.
+"""
+
+import re
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+
+from pop3spec import __version__
+from pop3spec.protocol.commands import COMMANDS, Argument, State
+from pop3spec.protocol.replies import CRLF, TERMINATOR, stuff
+from pop3spec.reference.maildrops import Maildrops, Message
+from pop3spec.reference.stores import ended
+
+MAX_LINE = 8192
+# Replies to pipelined commands go out together, but not without bound.
+_BATCH = 1 << 18
+_UNPRINTABLE = re.compile(rb"[^\x20-\x7e]")
+_NUMBERS = frozenset({Argument.MESSAGE_NUMBER, Argument.LINE_COUNT})
+# Above every count of messages and lines; longer numbers are not converted.
+_BEYOND = 10**20
+
+CAPABILITIES = (
+    b"TOP",
+    b"UIDL",
+    b"USER",
+    b"RESP-CODES",
+    b"PIPELINING",
+    b"EXPIRE NEVER",
+    b"IMPLEMENTATION pop3spec-" + __version__.encode(),
+)
+
+# Keyword -> the step that performs the command.
+HANDLERS: Mapping[str, str] = {
+    "USER": "user_command",
+    "PASS": "pass_command",
+    "APOP": "apop_command",
+    "CAPA": "capa_command",
+    "QUIT": "quit_command",
+    "STAT": "stat_command",
+    "LIST": "list_command",
+    "UIDL": "uidl_command",
+    "RETR": "retr_command",
+    "TOP": "top_command",
+    "DELE": "dele_command",
+    "NOOP": "noop_command",
+    "RSET": "rset_command",
+}
+
+
+class Session:
+    """One connection, from its greeting to its end.
+
+    `closing` says that the connection ends behind what was returned last,
+    `delay` how many seconds to wait before that is sent.
+    """
+
+    def __init__(self, maildrops: Maildrops, failed_login_delay: float = 0.0) -> None:
+        self.maildrops = maildrops
+        self.failed_login_delay = failed_login_delay
+        self.timestamp = maildrops.timestamp()
+        self.state = State.AUTHORIZATION
+        self.closing = False
+        self.delay = 0.0
+        self.user = ""
+        self.messages: list[Message] = []
+        self.marked: set[int] = set()
+        # The name of a USER command right before this command; of this command.
+        self.named: bytes | None = None
+        self.naming: bytes | None = None
+        self._lines: deque[bytes] = deque()
+        self._rest = b""
+
+    # Octets in, octets out.
+
+    def greeting(self) -> bytes:
+        """The first line that the client sees."""
+        return self.positive(b"pop3spec reference server ready " + self.timestamp)
+
+    @property
+    def has_more(self) -> bool:
+        """Commands that arrived are still to be answered."""
+        return bool(self._lines) and not self.closing
+
+    def receive(self, octets: bytes) -> bytes:
+        """Take what arrived, however it was cut; the replies that it brought about."""
+        *lines, self._rest = (self._rest + octets).split(b"\n")
+        self._lines.extend(lines)
+        replies = []
+        length = 0
+        while self._lines and not self.closing and not self.delay and length < _BATCH:
+            reply = self.answer(self._lines.popleft().removesuffix(b"\r"))
+            replies.append(reply)
+            length += len(reply)
+        if len(self._rest) > MAX_LINE and not self._lines and not self.closing:
+            replies.append(self.overlong())
+        return b"".join(replies)
+
+    def end(self) -> None:
+        """The connection is gone, with or without QUIT: release the maildrop."""
+        if self.user:
+            self.maildrops.unlock(self.user)
+            self.user = ""
+
+    def answer(self, line: bytes) -> bytes:
+        """The reply to one command line, given without its line end."""
+        self.named, self.naming = self.naming, None
+        if len(line) > MAX_LINE:
+            return self.overlong()
+        if _UNPRINTABLE.search(line):
+            return self.negative(b"a command consists of printable ASCII")
+        word, blank, rest = line.partition(b" ")
+        keyword = self.keyword(word)
+        if keyword not in HANDLERS:
+            return self.unknown(word)
+        if not self.is_in_state(keyword):
+            return self.wrong_state(keyword)
+        arguments = self.arguments(keyword, rest) if blank else ()
+        if not self.is_well_formed(keyword, arguments):
+            return self.malformed(keyword)
+        return self.perform(keyword, arguments)
+
+    def perform(self, keyword: str, arguments: Sequence[bytes]) -> bytes:
+        """Do what a valid command asks for; the reply to it."""
+        reply: bytes = getattr(self, HANDLERS[keyword])(*arguments)
+        return reply
+
+    # Replies.
+
+    def positive(self, text: bytes) -> bytes:
+        """A positive reply of one line."""
+        return b"+OK " + text + CRLF
+
+    def negative(self, text: bytes) -> bytes:
+        """A negative reply."""
+        return b"-ERR " + text + CRLF
+
+    def multiline(self, text: bytes, payload: bytes) -> bytes:
+        """A positive reply with further lines, which are stuffed already."""
+        return self.positive(text) + payload + TERMINATOR
+
+    def overlong(self) -> bytes:
+        """Refuse a line without bound, and the client who sends it."""
+        self.closing = True
+        return self.negative(b"line too long")
+
+    def unknown(self, word: bytes) -> bytes:
+        """Refuse a command that does not exist here."""
+        return self.negative(b"unknown command " + word[:40])
+
+    def wrong_state(self, keyword: str) -> bytes:
+        """Refuse a command that is not for this state."""
+        return self.negative(b"%s is not for the %s state" % (keyword.encode(), self.state_name))
+
+    def malformed(self, keyword: str) -> bytes:
+        """Refuse a command with other arguments than it takes."""
+        return self.negative(b"wrong arguments of " + keyword.encode())
+
+    def no_such_message(self) -> bytes:
+        """Refuse a message-number."""
+        return self.negative(b"no such message")
+
+    @property
+    def state_name(self) -> bytes:
+        """The state as the RFC writes it."""
+        return self.state.value.encode()
+
+    # What a command line means.
+
+    def keyword(self, word: bytes) -> str:
+        """The keyword that the first word of a line stands for."""
+        return word.decode("ascii").upper()
+
+    def arguments(self, keyword: str, rest: bytes) -> tuple[bytes, ...]:
+        """What stands behind the keyword and one blank, cut at each blank."""
+        return (rest,) if COMMANDS[keyword].rest else tuple(rest.split(b" "))
+
+    def is_in_state(self, keyword: str) -> bool:
+        """Whether the command may be given now."""
+        return self.state in COMMANDS[keyword].states
+
+    def is_well_formed(self, keyword: str, arguments: Sequence[bytes]) -> bool:
+        """Whether the command has the arguments that it takes."""
+        command = COMMANDS[keyword]
+        if not command.required <= len(arguments) <= len(command.arguments):
+            return False
+        return all(map(self.is_argument, command.arguments, arguments))
+
+    def is_argument(self, meaning: Argument, argument: bytes) -> bool:
+        """Whether one argument has the form of what it means."""
+        return argument.isdigit() if meaning in _NUMBERS else bool(argument)
+
+    def number(self, argument: bytes) -> int:
+        """The number that digits stand for."""
+        digits = argument.lstrip(b"0")
+        return int(digits or b"0") if len(digits) <= 20 else _BEYOND
+
+    def message(self, argument: bytes) -> Message | None:
+        """The message that an argument names, None if it is not there or marked."""
+        number = self.number(argument)
+        return None if number in self.marked else self.numbered(number)
+
+    def numbered(self, number: int) -> Message | None:
+        """The message with this number, marked or not."""
+        return self.messages[number - 1] if 1 <= number <= len(self.messages) else None
+
+    # The AUTHORIZATION state.
+
+    def user_command(self, name: bytes) -> bytes:
+        """USER, which tells nobody which names exist."""
+        self.naming = name
+        return self.positive(b"send the password")
+
+    def pass_command(self, password: bytes) -> bytes:
+        """PASS, right behind a successful USER."""
+        if self.named is None:
+            return self.negative(b"send USER first")
+        if not self.maildrops.is_password(self.named, password):
+            return self.login_refused()
+        return self.log_in(self.maildrops.user(self.named))
+
+    def apop_command(self, name: bytes, digest: bytes) -> bytes:
+        """APOP with the digest for this session's greeting."""
+        if not self.maildrops.is_digest(name, digest, self.timestamp):
+            return self.login_refused()
+        return self.log_in(self.maildrops.user(name))
+
+    def login_refused(self) -> bytes:
+        """Refuse wrong credentials, at the pace that was asked for."""
+        self.delay = self.failed_login_delay
+        return self.negative(b"wrong name or password")
+
+    def log_in(self, user: str) -> bytes:
+        """Lock and open the maildrop of an account whose secret was right."""
+        if not self.maildrops.lock(user):
+            return self.negative(b"[IN-USE] another session has the maildrop")
+        try:
+            messages = self.maildrops.open(user)
+        except OSError:
+            self.maildrops.unlock(user)
+            return self.negative(b"the maildrop cannot be opened")
+        self.enter(user, messages)
+        return self.positive(b"maildrop locked and ready")
+
+    def enter(self, user: str, messages: list[Message]) -> None:
+        """Enter the TRANSACTION state with nothing marked."""
+        self.user = user
+        self.messages = messages
+        self.marked = set()
+        self.state = State.TRANSACTION
+
+    # Either state.
+
+    def capa_command(self) -> bytes:
+        """CAPA, the same in both states (RFC 2449, section 5)."""
+        return self.multiline(b"capability list follows", self.lines(CAPABILITIES))
+
+    def quit_command(self) -> bytes:
+        """QUIT; from the TRANSACTION state through UPDATE (RFC 1939, section 6)."""
+        self.closing = True
+        if self.state is State.AUTHORIZATION:
+            return self.farewell()
+        self.state = State.UPDATE
+        complete = self.update()
+        # Whoever reads the reply may log in at once.
+        self.end()
+        if not complete:
+            return self.negative(b"some deleted messages not removed")
+        return self.farewell()
+
+    def farewell(self) -> bytes:
+        """The positive reply to QUIT."""
+        return self.positive(b"goodbye")
+
+    def update(self) -> bool:
+        """Remove the marked messages; whether all of them are gone."""
+        if not self.marked:
+            return True
+        marked = [message for message in self.messages if message.number in self.marked]
+        return self.maildrops.remove(self.user, marked)
+
+    # The TRANSACTION state.
+
+    def visible(self) -> list[Message]:
+        """The messages that are not marked as deleted."""
+        if not self.marked:
+            return self.messages
+        return [message for message in self.messages if message.number not in self.marked]
+
+    def lines(self, lines: Iterable[bytes]) -> bytes:
+        """The payload of a listing."""
+        return b"".join([line + CRLF for line in lines])
+
+    def stat_command(self) -> bytes:
+        """STAT."""
+        return self.positive(self.drop_listing(self.visible()))
+
+    def drop_listing(self, messages: Sequence[Message]) -> bytes:
+        """Count and octets of these messages."""
+        return b"%d %d" % (len(messages), sum([message.size for message in messages]))
+
+    def list_command(self, argument: bytes | None = None) -> bytes:
+        """LIST, of one message or of all."""
+        if argument is None:
+            return self.multiline(b"scan listing follows", self.scan_listings(self.visible()))
+        message = self.message(argument)
+        return self.no_such_message() if message is None else self.list_one(message)
+
+    def list_one(self, message: Message) -> bytes:
+        """The reply to LIST with a message-number."""
+        return self.positive(self.scan_listing(message))
+
+    def scan_listings(self, messages: Sequence[Message]) -> bytes:
+        """The payload of LIST for these messages."""
+        return self.lines([self.scan_listing(message) for message in messages])
+
+    def scan_listing(self, message: Message) -> bytes:
+        """Number and size of one message."""
+        return b"%d %d" % (message.number, message.size)
+
+    def uidl_command(self, argument: bytes | None = None) -> bytes:
+        """UIDL, of one message or of all."""
+        if argument is None:
+            listing = self.unique_id_listings(self.visible())
+            return self.multiline(b"unique-id listing follows", listing)
+        message = self.message(argument)
+        return self.no_such_message() if message is None else self.uidl_one(message)
+
+    def uidl_one(self, message: Message) -> bytes:
+        """The reply to UIDL with a message-number."""
+        return self.positive(self.unique_id_listing(message))
+
+    def unique_id_listings(self, messages: Sequence[Message]) -> bytes:
+        """The payload of UIDL for these messages."""
+        return self.lines([self.unique_id_listing(message) for message in messages])
+
+    def unique_id_listing(self, message: Message) -> bytes:
+        """Number and unique-id of one message."""
+        return b"%d %b" % (message.number, message.unique_id)
+
+    def content(self, message: Message) -> bytes | None:
+        """The octets of a message, None if it disappeared from the store."""
+        stored = self.maildrops.content(self.user, message)
+        return None if stored is None else ended(stored)
+
+    def retr_command(self, argument: bytes) -> bytes:
+        """RETR."""
+        message = self.message(argument)
+        if message is None:
+            return self.no_such_message()
+        content = self.content(message)
+        if content is None:
+            return self.negative(b"the message has disappeared")
+        return self.retr_reply(message, content)
+
+    def retr_reply(self, message: Message, content: bytes) -> bytes:
+        """The reply to RETR for a message that is there."""
+        return self.multiline(b"%d octets" % message.size, self.retr_payload(content))
+
+    def retr_payload(self, text: bytes) -> bytes:
+        """What RETR sends, stuffed."""
+        return stuff(text)
+
+    def top_command(self, argument: bytes, count: bytes) -> bytes:
+        """TOP."""
+        message = self.message(argument)
+        if message is None:
+            return self.no_such_message()
+        content = self.content(message)
+        if content is None:
+            return self.negative(b"the message has disappeared")
+        return self.top_reply(message, content, self.number(count))
+
+    def top_reply(self, message: Message, content: bytes, count: int) -> bytes:
+        """The reply to TOP for a message that is there."""
+        text = self.top_text(content, count)
+        return self.multiline(b"top of message %d" % message.number, self.top_payload(text))
+
+    def top_text(self, content: bytes, count: int) -> bytes:
+        """Header, blank line and the first lines of the body."""
+        at = self.body_start(content)
+        while count > 0 and at < len(content):
+            end = content.find(CRLF, at)
+            at = len(content) if end < 0 else end + 2
+            count -= 1
+        return content[:at]
+
+    def body_start(self, content: bytes) -> int:
+        """Where the body begins, behind the blank line; the end where none is."""
+        if content.startswith(CRLF):
+            return len(CRLF)
+        at = content.find(b"\r\n\r\n")
+        return len(content) if at < 0 else at + 4
+
+    def top_payload(self, text: bytes) -> bytes:
+        """What TOP sends, stuffed."""
+        return stuff(text)
+
+    def dele_command(self, argument: bytes) -> bytes:
+        """DELE."""
+        message = self.message(argument)
+        return self.no_such_message() if message is None else self.dele_reply(message)
+
+    def dele_reply(self, message: Message) -> bytes:
+        """The reply to DELE for a message that is there and not marked."""
+        self.mark(message)
+        return self.positive(b"message %d deleted" % message.number)
+
+    def mark(self, message: Message) -> None:
+        """Mark a message as deleted."""
+        self.marked.add(message.number)
+
+    def noop_command(self) -> bytes:
+        """NOOP."""
+        return self.positive(b"nothing done")
+
+    def rset_command(self) -> bytes:
+        """RSET."""
+        self.unmark()
+        return self.positive(b"nothing is marked as deleted")
+
+    def unmark(self) -> None:
+        """Take back every mark."""
+        self.marked.clear()

@@ -1,0 +1,15 @@
+"""How a report gets onto disk: whole or not at all."""
+
+import os
+from pathlib import Path
+
+
+def replace_file(path: Path, octets: bytes) -> None:
+    """Write the file in one step, so that no reader finds half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(octets)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

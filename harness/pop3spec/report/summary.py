@@ -1,0 +1,206 @@
+"""A run in plain text: the summary for the terminal, and the text of one failure."""
+
+import math
+import textwrap
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from pop3spec.report.rows import (
+    FindingRow,
+    RuleRow,
+    ScenarioRow,
+    by_severity,
+    ordered,
+    severity,
+)
+from pop3spec.report.text import one_line, visible
+from pop3spec.rulebook.rules import Level, Rule
+from pop3spec.verdict import RULE_ORDER, Verdict
+
+# As many of the broken rules are told at length.
+_TOLD = 3
+
+_COLUMNS = (
+    Verdict.PASS,
+    Verdict.FAIL,
+    Verdict.WARN,
+    Verdict.NOT_APPLICABLE,
+    Verdict.BLOCKED,
+    Verdict.UNTESTED,
+)
+
+
+def failure_text(row: ScenarioRow, rulebook: Mapping[str, Rule]) -> str:
+    """What a person needs to see of one scenario: findings, bytes, and the replay."""
+    lines: list[str] = []
+    # What several sessions together showed stands in no file.
+    place = f"{row.file}:{row.line}" if row.file else row.id
+    for finding in by_severity(row, rulebook):
+        lines.append(one_line(f"{finding.where or place}: {finding.command or row.title}"))
+        lines += _finding_lines(finding, rulebook)
+    if not row.findings:
+        lines.append(one_line(f"{place}: {row.title}"))
+    if not row.findings or row.verdict is Verdict.ERROR:
+        lines += _item(row.verdict.value, row.detail)
+    lines += [f"  {line}" for line in row.transcript]
+    if row.replay:
+        lines.append(one_line(f"replay: {row.replay}"))
+    return visible("\n".join(lines))
+
+
+def _finding_lines(finding: FindingRow, rulebook: Mapping[str, Rule]) -> Iterator[str]:
+    if finding.expected:
+        yield from _item("expected", finding.expected)
+    yield from _item("got", finding.got)
+    rule = rulebook.get(finding.rule)
+    if rule is None:
+        yield from _item("rule", finding.rule)
+    else:
+        told = f"{rule.id} ({rule.level.value}; {rule.source})\n{rule.summary}"
+        yield from _item("rule", told)
+    if finding.known:
+        yield from _item("known", "a known deviation of this target")
+
+
+def _item(name: str, text: str) -> Iterator[str]:
+    first, *more = text.split("\n")
+    yield f"  {name:<8}  {first}"
+    yield from (f"  {'':<8}  {line}" for line in more)
+
+
+def summary_lines(
+    rows: Iterable[ScenarioRow], rule_rows: Iterable[RuleRow], *, width: int = 80
+) -> list[str]:
+    """The summary of a run, for a terminal of this width."""
+    rows = ordered(rows)
+    rules = {rule.id: rule for rule in rule_rows}
+    return [
+        *_wrapped(_scenario_counts(rows), width),
+        "",
+        *_rule_table(list(rules.values())),
+        "",
+        *_wrapped(_incomplete(rules.values()), width),
+        *_section(_failures(rows, rules, width)),
+        *_section(_reasons(rows, Verdict.ERROR, width)),
+        *_section(_reasons(rows, Verdict.BLOCKED, width)),
+    ]
+
+
+def _section(lines: Iterable[str]) -> list[str]:
+    lines = list(lines)
+    return ["", *lines] if lines else []
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, subsequent_indent="  ")
+
+
+def _name(verdict: Verdict) -> str:
+    return verdict.value.replace("-", " ")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _scenario_counts(rows: Sequence[ScenarioRow]) -> str:
+    counts = Counter(row.verdict for row in rows)
+    known = Counter(row.verdict for row in rows if row.known)
+    parts = [
+        f"{counts[verdict]} {_name(verdict)}"
+        + (f" ({known[verdict]} known)" if known[verdict] else "")
+        for verdict in (*_COLUMNS, Verdict.ERROR)
+        if counts[verdict]
+    ]
+    return f"{_count(len(rows), 'scenario')}: {', '.join(parts) or 'nothing was run'}"
+
+
+def _specification(rule: RuleRow) -> str:
+    return f"RFC {rule.rfc}" if rule.rfc else rule.id.partition("-")[0]
+
+
+def _place_in_table(rule: RuleRow) -> tuple[float, int]:
+    return rule.rfc or math.inf, list(Level).index(rule.level)
+
+
+def _rule_table(rules: Sequence[RuleRow]) -> list[str]:
+    counts: dict[tuple[str, str], Counter[Verdict]] = {}
+    for rule in sorted(rules, key=_place_in_table):
+        key = (_specification(rule), rule.level.value)
+        counts.setdefault(key, Counter())[rule.verdict] += 1
+    first = max([len("rules"), *(len(name) for name, _ in counts)])
+    head = "  ".join(map(_name, _COLUMNS))
+    lines = [f"{'rules':<{first}}  {'level':<6}  {head}"]
+    for (name, level), of_verdict in counts.items():
+        cells = "  ".join(f"{of_verdict[verdict]:>{len(_name(verdict))}}" for verdict in _COLUMNS)
+        lines.append(f"{name:<{first}}  {level:<6}  {cells}")
+    return lines
+
+
+def _incomplete(rules: Iterable[RuleRow]) -> str:
+    counts = Counter(rule.verdict for rule in rules if rule.level is Level.MUST)
+    untested, blocked = counts[Verdict.UNTESTED], counts[Verdict.BLOCKED]
+    if not untested and not blocked:
+        return "No MUST rule was left untested or blocked."
+    return (
+        f"{_count(untested, 'MUST rule')} untested and {_count(blocked, 'MUST rule')} blocked: "
+        "of these the run says nothing."
+    )
+
+
+def _failures(
+    rows: Sequence[ScenarioRow], rules: Mapping[str, RuleRow], width: int
+) -> Iterator[str]:
+    """The most important broken rules, each with one scenario that shows it."""
+    shown: dict[str, tuple[ScenarioRow, FindingRow]] = {}
+    for row in rows:
+        for finding in row.findings:
+            if not finding.known and severity(finding, rules) is not Verdict.PASS:
+                shown.setdefault(finding.rule, (row, finding))
+    position = {id: index for index, id in enumerate(rules)}
+
+    def importance(id: str) -> tuple[int, bool, int]:
+        finding = shown[id][1]
+        is_practice = id.startswith("practice-")
+        return RULE_ORDER.index(severity(finding, rules)), is_practice, position.get(id, -1)
+
+    told = sorted(shown, key=importance)
+    for id in told[:_TOLD]:
+        yield from _failure(*shown[id], rules, width)
+    if len(told) > _TOLD:
+        yield f"and {_count(len(told) - _TOLD, 'more broken rule')}"
+
+
+def _failure(
+    row: ScenarioRow, finding: FindingRow, rules: Mapping[str, RuleRow], width: int
+) -> Iterator[str]:
+    rule = rules.get(finding.rule)
+    more = f" and {rule.broken - 1} more" if rule is not None and rule.broken > 1 else ""
+    yield f"{_name(severity(finding, rules))}: {finding.rule}{_place(rule)}"
+    yield from _cell("scenario", f"{row.id}{more}", width)
+    if finding.expected:
+        yield from _cell("expected", finding.expected, width)
+    yield from _cell("got", finding.got, width)
+    if row.replay:
+        # Never cut: it is there to be copied.
+        yield f"  replay: {one_line(row.replay)}"
+
+
+def _place(rule: RuleRow | None) -> str:
+    if rule is None:
+        return ""
+    section = f"; RFC {rule.rfc}, section {rule.section}" if rule.rfc else ""
+    return f" ({rule.level.value}{section})"
+
+
+def _cell(name: str, text: str, width: int) -> Iterator[str]:
+    yield f"  {name:<8}  {one_line(text, max(width - 12, 20))}"
+
+
+def _reasons(rows: Iterable[ScenarioRow], verdict: Verdict, width: int) -> Iterator[str]:
+    """Each reason once, with the number of scenarios that have it."""
+    counts = Counter(row.reason or "no reason was given" for row in rows if row.verdict is verdict)
+    for reason, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        yield from _wrapped(
+            f"{_name(verdict)}: {_count(count, 'scenario')}: {one_line(reason)}", width
+        )

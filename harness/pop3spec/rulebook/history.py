@@ -1,0 +1,262 @@
+"""What a session has shown before an exchange: the memory that checks judge by.
+
+A History is a frozen value; `after` gives the next one. The state is the one
+that the server's replies tell, not the one that the client hoped for.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from types import MappingProxyType
+
+from pop3spec.protocol.commands import COMMANDS, State, message_number
+from pop3spec.protocol.listings import DropListing, capabilities
+from pop3spec.transcript import Exchange, Kind
+
+# As much of a message is kept for comparison with TOP.
+_KEPT = 1 << 20
+
+_NOTHING: Mapping[int, int] = MappingProxyType({})
+_NO_IDS: Mapping[int, bytes] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Content:
+    """A retrieved message: its length in octets, a digest of its body, its beginning."""
+
+    octets: int
+    body_digest: bytes
+    beginning: bytes
+    ends_with_line_end: bool
+
+    @property
+    def is_whole(self) -> bool:
+        """The beginning is all there is."""
+        return len(self.beginning) == self.octets
+
+
+_NO_CONTENTS: Mapping[int, Content] = MappingProxyType({})
+
+
+def body_of(message: bytes) -> bytes | None:
+    """What stands behind the blank line of a message, None without a blank line."""
+    if message.startswith(b"\r\n"):
+        return message[2:]
+    head, blank, body = message.partition(b"\r\n\r\n")
+    del head
+    return body if blank else None
+
+
+@dataclass(frozen=True)
+class Filling:
+    """What the suite knows of the maildrop of a session.
+
+    `count` is the number of messages that it put in, None where it did not.
+    `is_clean`: each message ends with a line end and has no CR or LF alone.
+    `is_distinct`: no two messages are alike. `may_change`: mail may arrive or
+    vanish during the session without the session's doing.
+    """
+
+    count: int | None = None
+    is_clean: bool = False
+    is_distinct: bool = False
+    may_change: bool = False
+
+
+@dataclass(frozen=True)
+class History:
+    """A session as its replies have shown it so far."""
+
+    filling: Filling = Filling()
+    state: State = State.AUTHORIZATION
+    last: Exchange | None = None
+    user_accepted: bool = False  # since the last PASS
+    user_was_last: bool = False
+    refusals: int = 0
+    login_refused: bool = False
+    illegal: bool = False
+    quit: bool = False
+    capabilities: Mapping[str, tuple[str, ...]] | None = None
+
+    # The maildrop. `first_count`: messages at the opening, as far as known.
+    first_count: int | None = None
+    first_total: int | None = None
+    sizes: Mapping[int, int] = field(default_factory=lambda: _NOTHING)
+    unique_ids: Mapping[int, bytes] = field(default_factory=lambda: _NO_IDS)
+    contents: Mapping[int, Content] = field(default_factory=lambda: _NO_CONTENTS)
+    marked: frozenset[int] = frozenset()
+    unmarked: frozenset[int] = frozenset()  # marked once, then unmarked by RSET
+    saw_all_ids: bool = False
+
+    # The same point of the session: nothing was marked or unmarked since.
+    drop_listing: DropListing | None = None
+    scan_listing: Mapping[int, int] | None = None
+    unique_id_count: int | None = None
+
+    @property
+    def count(self) -> int | None:
+        """The messages at the opening: by the filling, else as first told."""
+        return self.filling.count if self.filling.count is not None else self.first_count
+
+    @property
+    def announces_utf8(self) -> bool:
+        """UTF8 is announced, which makes sizes less than exact (RFC 6856, section 2.1)."""
+        return self.capabilities is not None and "UTF8" in self.capabilities
+
+    def after(self, exchange: Exchange) -> "History":
+        """The history with one more exchange."""
+        if exchange.kind is Kind.EVENT:
+            return self
+        changes: dict[str, object] = {"last": exchange}
+        if exchange.deliberate:
+            changes["illegal"] = True
+        if exchange.kind in (Kind.COMMAND, Kind.CONTINUATION) and exchange.reply is not None:
+            if exchange.is_err:
+                changes["refusals"] = self.refusals + 1
+            changes.update(self._learned(exchange))
+        return replace(self, **changes)  # type: ignore[arg-type]  # keys are field names
+
+    def _learned(self, exchange: Exchange) -> dict[str, object]:
+        word = exchange.keyword
+        if exchange.kind is Kind.CONTINUATION:
+            word = "AUTH"
+        learn = _LEARN.get(word)
+        learned: dict[str, object] = {"user_was_last": False}
+        if learn is not None:
+            learned |= learn(self, exchange)
+        return learned
+
+    def _login(self, exchange: Exchange) -> dict[str, object]:
+        if exchange.is_err:
+            return {"login_refused": True, "user_accepted": False}
+        if exchange.is_ok and self.state is State.AUTHORIZATION:
+            return {"state": State.TRANSACTION, "user_accepted": False}
+        return {}
+
+    def _user(self, exchange: Exchange) -> dict[str, object]:
+        return {"user_accepted": exchange.is_ok, "user_was_last": exchange.is_ok}
+
+    def _quit(self, exchange: Exchange) -> dict[str, object]:
+        if not exchange.is_ok and not exchange.is_err:
+            return {}
+        if exchange.arguments and exchange.is_err:
+            return {}
+        return {"quit": True}
+
+    def _capa(self, exchange: Exchange) -> dict[str, object]:
+        if not exchange.is_ok or exchange.reply is None:
+            return {}
+        return {"capabilities": MappingProxyType(capabilities(exchange.reply))}
+
+    def _stat(self, exchange: Exchange) -> dict[str, object]:
+        drop = exchange.drop_listing
+        if drop is None:
+            return {}
+        learned: dict[str, object] = {"drop_listing": drop}
+        if self.first_count is None:
+            learned["first_count"] = drop.count + len(self.marked)
+        elif self.filling.may_change and not self.marked:
+            learned["first_count"] = drop.count
+        if self.first_total is None and not self.marked:
+            learned["first_total"] = drop.octets
+        return learned
+
+    def _list(self, exchange: Exchange) -> dict[str, object]:
+        listings = exchange.scan_listings
+        if listings is None or exchange.reply is None:
+            return {}
+        listed = {listing.number: listing.octets for listing in listings}
+        learned: dict[str, object] = {}
+        new = {n: octets for n, octets in listed.items() if n not in self.sizes}
+        if new:
+            learned["sizes"] = MappingProxyType({**self.sizes, **new})
+        if exchange.reply.is_multiline:
+            learned["scan_listing"] = MappingProxyType(listed)
+            learned |= self._count_from(listed)
+        return learned
+
+    def _uidl(self, exchange: Exchange) -> dict[str, object]:
+        listings = exchange.unique_id_listings
+        if listings is None or exchange.reply is None:
+            return {}
+        listed = {listing.number: listing.unique_id for listing in listings}
+        learned: dict[str, object] = {}
+        new = {n: uid for n, uid in listed.items() if n not in self.unique_ids}
+        if new:
+            learned["unique_ids"] = MappingProxyType({**self.unique_ids, **new})
+        if exchange.reply.is_multiline:
+            learned["unique_id_count"] = len(listings)
+            if not self.marked:
+                learned["saw_all_ids"] = True
+            learned |= self._count_from(listed)
+        return learned
+
+    def _count_from(self, listed: Mapping[int, object]) -> dict[str, object]:
+        if self.first_count is not None:
+            return {}
+        return {"first_count": max((*listed, *self.marked), default=0)}
+
+    def _retr(self, exchange: Exchange) -> dict[str, object]:
+        number = number_of(exchange)
+        if number is None or number in self.contents or exchange.reply is None:
+            return {}
+        if not exchange.is_ok or not exchange.reply.is_multiline:
+            return {}
+        return {
+            "contents": MappingProxyType(
+                {**self.contents, number: content_of(exchange.reply.content)}
+            )
+        }
+
+    def _dele(self, exchange: Exchange) -> dict[str, object]:
+        number = number_of(exchange)
+        if not exchange.is_ok or number is None:
+            return {}
+        return _ELSEWHERE | {"marked": self.marked | {number}}
+
+    def _rset(self, exchange: Exchange) -> dict[str, object]:
+        if not exchange.is_ok:
+            return {}
+        return _ELSEWHERE | {"marked": frozenset(), "unmarked": self.unmarked | self.marked}
+
+
+# Behind DELE and RSET the listings are those of another point of the session.
+_ELSEWHERE: dict[str, object] = {
+    "drop_listing": None,
+    "scan_listing": None,
+    "unique_id_count": None,
+}
+
+_LEARN = {
+    "USER": History._user,
+    "PASS": History._login,
+    "APOP": History._login,
+    "AUTH": History._login,
+    "QUIT": History._quit,
+    "CAPA": History._capa,
+    "STAT": History._stat,
+    "LIST": History._list,
+    "UIDL": History._uidl,
+    "RETR": History._retr,
+    "DELE": History._dele,
+    "RSET": History._rset,
+}
+
+
+def content_of(message: bytes) -> Content:
+    """What is remembered of a retrieved message."""
+    body = body_of(message)
+    return Content(
+        octets=len(message),
+        body_digest=sha256(message if body is None else body).digest(),
+        beginning=message[:_KEPT],
+        ends_with_line_end=message.endswith(b"\r\n"),
+    )
+
+
+def number_of(exchange: Exchange) -> int | None:
+    """The message-number that a command names, None without a plain decimal one."""
+    command = COMMANDS.get(exchange.keyword)
+    if command is None or not command.names_message or not exchange.arguments:
+        return None
+    return message_number(exchange.arguments[0])

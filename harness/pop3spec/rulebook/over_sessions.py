@@ -1,0 +1,233 @@
+"""Rules that only several sessions together can break.
+
+Pure functions of the facts that sessions recorded. The process that writes
+the reports judges them once, when everything else is done.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
+
+from pop3spec.rulebook.checks import HELD, Broken, Held
+
+
+@dataclass(frozen=True)
+class SessionFacts:
+    """What one session shows that only several sessions together can be judged by.
+
+    `test` is the id of the test that drove it, `filling` names the filling of
+    the maildrop that it saw, `opened` and `closed` are seconds on one clock.
+    `unique_ids` are those of a complete listing at the opening, None where
+    there was none; `digests` are of the messages that were retrieved. `ended`
+    is 'quit', 'quit refused' or 'dropped'.
+    """
+
+    account: str | None
+    filling: str
+    opened: float
+    closed: float
+    timestamp: str | None
+    count: int | None
+    unique_ids: Mapping[int, str] | None
+    digests: Mapping[int, str]
+    marked: tuple[int, ...]
+    ended: str
+    expires: bool
+    may_change: bool
+    test: str = ""
+
+    def as_data(self) -> dict[str, object]:
+        """Plain data, for another process."""
+        return asdict(self)
+
+
+def facts_from(data: Mapping[str, object]) -> SessionFacts:
+    """The inverse of `SessionFacts.as_data`; keys of mappings may have become text."""
+    values = {field.name: data[field.name] for field in fields(SessionFacts)}
+    for name in ("unique_ids", "digests"):
+        mapping = values[name]
+        if isinstance(mapping, Mapping):
+            values[name] = {int(number): value for number, value in mapping.items()}
+    marked = values["marked"]
+    assert isinstance(marked, (list, tuple))
+    values["marked"] = tuple(marked)
+    return SessionFacts(**values)  # type: ignore[arg-type]  # keys are field names
+
+
+@dataclass(frozen=True)
+class OverSessions:
+    """What a rule over several sessions came to, and the tests that showed it."""
+
+    rule: str
+    judgement: Held | Broken
+    tests: tuple[str, ...]
+
+
+_Judged = Iterator[tuple[Held | Broken, tuple[str, ...]]]
+
+
+def timestamps_differ(sessions: Sequence[SessionFacts]) -> _Judged:
+    """No two greetings have the same timestamp (RFC 1939, section 7)."""
+    seen: dict[str, SessionFacts] = {}
+    for session in sessions:
+        if session.timestamp is None:
+            continue
+        first = seen.setdefault(session.timestamp, session)
+        if first is not session:
+            yield (
+                Broken(f"the timestamp '{session.timestamp}' in two greetings"),
+                (first.test, session.test),
+            )
+    if len(seen) > 1:
+        yield HELD, ()
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Two sessions, one after the other, on one filling of one maildrop."""
+
+    earlier: SessionFacts
+    later: SessionFacts
+
+    @property
+    def tests(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((self.earlier.test, self.later.test)))
+
+    @property
+    def expected_count(self) -> int:
+        removed = len(self.earlier.marked) if self.earlier.ended == "quit" else 0
+        return (self.earlier.count or 0) - removed
+
+    @property
+    def missing(self) -> set[str]:
+        """Unique-ids of the earlier session that the later one has no more."""
+        return set(_ids(self.earlier)) - set(_ids(self.later))
+
+    @property
+    def marked(self) -> set[str]:
+        """Unique-ids that the earlier session marked as deleted."""
+        ids = self.earlier.unique_ids or {}
+        return {ids[number] for number in self.earlier.marked if number in ids}
+
+
+def _ids(session: SessionFacts) -> Iterable[str]:
+    return (session.unique_ids or {}).values()
+
+
+def _pairs(sessions: Sequence[SessionFacts]) -> Iterator[_Pair]:
+    by_filling: dict[str, list[SessionFacts]] = defaultdict(list)
+    for session in sessions:
+        if session.filling and session.count is not None and not session.may_change:
+            by_filling[session.filling].append(session)
+    for group in by_filling.values():
+        group.sort(key=lambda session: session.opened)
+        # Sessions side by side, and what comes behind them, have no clear order.
+        if any(one.closed > other.opened for one, other in pairwise(group)):
+            continue
+        yield from (_Pair(one, other) for one, other in pairwise(group))
+
+
+def update_removes(sessions: Sequence[SessionFacts]) -> _Judged:
+    """What was marked is gone after a positive reply to QUIT (RFC 1939, section 6)."""
+    for pair in _pairs(sessions):
+        earlier, later = pair.earlier, pair.later
+        if earlier.ended != "quit" or not earlier.marked:
+            continue
+        still = pair.marked.intersection(_ids(later))
+        if still:
+            yield Broken(f"{len(still)} of {len(earlier.marked)} marked, still there"), pair.tests
+        elif (later.count or 0) > pair.expected_count:
+            got = f"{later.count} messages, of {earlier.count} with {len(earlier.marked)} marked"
+            yield Broken(got), pair.tests
+        else:
+            yield HELD, ()
+
+
+def unmarked_stay(sessions: Sequence[SessionFacts]) -> _Judged:
+    """What was not marked is there after QUIT (RFC 1939, section 6)."""
+    for pair in _pairs(sessions):
+        if pair.earlier.ended == "dropped" or pair.earlier.expires:
+            continue
+        yield _loss(pair, "QUIT")
+
+
+def no_removal_without_quit(sessions: Sequence[SessionFacts]) -> _Judged:
+    """Everything is there after a session without QUIT (RFC 1939, section 6)."""
+    for pair in _pairs(sessions):
+        if pair.earlier.ended == "dropped" and pair.earlier.marked:
+            yield _loss(pair, "a session without QUIT")
+
+
+def _loss(pair: _Pair, how: str) -> tuple[Held | Broken, tuple[str, ...]]:
+    least = (pair.earlier.count or 0) - (
+        len(pair.earlier.marked) if pair.earlier.ended != "dropped" else 0
+    )
+    if (pair.later.count or 0) < least:
+        return Broken(f"{pair.later.count} messages after {how}, {least} expected"), pair.tests
+    both = pair.earlier.unique_ids is not None and pair.later.unique_ids is not None
+    gone = pair.missing - (pair.marked if pair.earlier.ended != "dropped" else set())
+    if both and gone and pair.marked & set(_ids(pair.later)):
+        # As many as expected, but others: an unmarked one went instead.
+        return Broken(f"another message than the marked one is gone after {how}"), pair.tests
+    return HELD, ()
+
+
+def ids_persist(sessions: Sequence[SessionFacts]) -> _Judged:
+    """A message has the same unique-id in the next session (RFC 1939, section 7)."""
+    for pair in _pairs(sessions):
+        earlier, later = pair.earlier, pair.later
+        if earlier.unique_ids is None or later.unique_ids is None:
+            continue
+        new = set(_ids(later)) - set(_ids(earlier))
+        if new:
+            shown = ", ".join(sorted(new)[:3])
+            yield Broken(f"unique-ids that the session before did not have: {shown}"), pair.tests
+        else:
+            yield HELD, ()
+
+
+def ids_are_not_reused(sessions: Sequence[SessionFacts]) -> _Judged:
+    """A unique-id does not come back for another message (RFC 1939, section 7)."""
+    owners: dict[tuple[str, str], tuple[str, str]] = {}
+    judged = False
+    for session in sessions:
+        if session.account is None or session.unique_ids is None:
+            continue
+        for number, unique_id in session.unique_ids.items():
+            digest = session.digests.get(number)
+            if digest is None:
+                continue
+            key = (session.account, unique_id)
+            first = owners.setdefault(key, (digest, session.test))
+            judged = True
+            if first[0] != digest:
+                yield (
+                    Broken(f"the unique-id '{unique_id}' for two different messages"),
+                    tuple(dict.fromkeys((first[1], session.test))),
+                )
+    if judged:
+        yield HELD, ()
+
+
+OVER_SESSIONS: Mapping[str, Callable[[Sequence[SessionFacts]], _Judged]] = {
+    "rfc1939-6-update-removes": update_removes,
+    "rfc1939-6-unmarked-stay": unmarked_stay,
+    "rfc1939-6-no-quit-no-removal": no_removal_without_quit,
+    "rfc1939-7-uidl-persistent": ids_persist,
+    "rfc1939-7-uidl-no-reuse": ids_are_not_reused,
+    "rfc1939-7-apop-timestamp-differs": timestamps_differ,
+}
+
+
+def judge_sessions(sessions: Sequence[SessionFacts]) -> list[OverSessions]:
+    """What each rule over several sessions came to; rules that nothing touched are left out."""
+    judged = []
+    for rule, check in OVER_SESSIONS.items():
+        results = list(check(sessions))
+        broken = next((result for result in results if isinstance(result[0], Broken)), None)
+        if broken is not None:
+            judged.append(OverSessions(rule, *broken))
+        elif results:
+            judged.append(OverSessions(rule, *results[0]))
+    return judged

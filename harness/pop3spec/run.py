@@ -1,0 +1,185 @@
+"""A whole run against one target: probe, accounts, scenarios side by side, the end.
+
+Knows nothing of pytest; `plugin` tells it what was collected and asks for
+outcomes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from pop3spec.accounts import AccountPool, Mailbox
+from pop3spec.connection import ConnectionFailed, connect, tls_context
+from pop3spec.maildrop import Door, DoorError
+from pop3spec.masking import masker_for
+from pop3spec.probe import Observed, probe
+from pop3spec.rulebook.rules import rulebook
+from pop3spec.runner import Judge
+from pop3spec.scenario import Scenario
+from pop3spec.schedule import Attempt, Job, Scheduler
+from pop3spec.session import Recorder
+from pop3spec.settings import Settings
+from pop3spec.target import Target, TargetError, Transport
+from pop3spec.transcript import Masker, render, shown_command
+from pop3spec.verdict import Finding, Outcome, verdict_of
+
+# Scenarios at the same time where nobody said how many.
+_WIDTH = 24
+
+
+@dataclass(frozen=True)
+class Task:
+    """A scenario on a transport: what one pytest item stands for."""
+
+    scenario: Scenario
+    transport: Transport
+
+
+@dataclass
+class Run:
+    """One run against one target. `begin` first, `end` last."""
+
+    settings: Settings
+    target: Target
+    door: Door | None
+    mailboxes: list[Mailbox] = field(default_factory=list)
+    observed: Observed = field(default_factory=Observed)
+    introduction: Outcome | None = None
+    _pool: AccountPool | None = None
+    _judge: Judge | None = None
+    _scheduler: Scheduler | None = None
+    _jobs: dict[int, Job] = field(default_factory=dict)
+
+    @property
+    def masker(self) -> Masker:
+        """Hides the secrets of this run."""
+        return masker_for(self.target.accounts)
+
+    def begin(self, observed: Observed | None = None, share: tuple[int, int] = (0, 1)) -> None:
+        """Look at the target, unless another process has; TargetError if it cannot be judged.
+
+        `share` is which of how many processes this is: accounts are divided.
+        """
+        index, count = share
+        accounts = self.target.accounts[index::count] or self.target.accounts
+        self.mailboxes = [Mailbox(account) for account in accounts]
+        try:
+            tls_context(self.target.tls)
+        except ConnectionFailed as error:
+            raise TargetError(str(error)) from error
+        if observed is None:
+            recorder = Recorder()
+            self.observed = probe(self.target, self.mailboxes, self.door, recorder)
+            self.introduction = self._introduction(recorder)
+        else:
+            self.observed = observed
+        self._pool = AccountPool(self.mailboxes)
+        self._judge = Judge(
+            self.target,
+            self.observed,
+            self.door,
+            self.masker,
+            keep_transcripts=self.settings.keep_transcripts,
+        )
+
+    def _introduction(self, recorder: Recorder) -> Outcome:
+        """What the probe's own sessions showed, as an outcome."""
+        masker = self.masker
+        findings = tuple(
+            replace(finding, command=_command(recorder, finding, masker))
+            for finding in recorder.findings
+        )
+        verdict = verdict_of(findings, rulebook())
+        keep = findings or self.settings.keep_transcripts
+        return Outcome(
+            verdict,
+            findings[0].got if findings else "",
+            findings,
+            frozenset(recorder.exercised),
+            tuple(render(recorder.transcript, masker)) if keep else (),
+            recorder.now(),
+            tuple(recorder.facts),
+        )
+
+    @property
+    def judge(self) -> Judge:
+        """What runs single scenarios; `begin` comes first."""
+        assert self._judge is not None
+        return self._judge
+
+    @property
+    def pool(self) -> AccountPool:
+        """The accounts; `begin` comes first."""
+        assert self._pool is not None
+        return self._pool
+
+    @property
+    def width(self) -> int:
+        """How many scenarios are in flight."""
+        width = self.settings.jobs or _WIDTH
+        most = self.target.limits.connections
+        return max(1, min(width, most)) if most else width
+
+    def start(self, tasks: Sequence[Task]) -> None:
+        """Start all scenarios, those that wait first."""
+        asked = self.settings.jobs is not None or self.target.limits.connections is not None
+        self._scheduler = Scheduler(self.pool, self.width, waits_count=asked)
+        self._jobs = {id(task): self._job(task) for task in tasks}
+        self._scheduler.start(list(self._jobs.values()))
+
+    def _job(self, task: Task) -> Job:
+        scenario, judge = task.scenario, self.judge
+
+        def run(mailbox: Mailbox | None, alone: bool) -> Attempt:
+            return judge.attempt(scenario, task.transport, mailbox, alone=alone)
+
+        return Job(
+            run,
+            needs_account=scenario.needs_account,
+            waits=bool(scenario.longest_wait)
+            or (bool(scenario.failed_logins) and judge.knows_who_waits),
+            late=bool(scenario.failed_logins) and not judge.knows_who_waits,
+        )
+
+    def outcome(self, task: Task) -> Outcome:
+        """The outcome of a task, waiting for it; run now if it was not started."""
+        job = self._jobs.get(id(task))
+        if job is not None:
+            return job.future.result()
+        with self.pool.lease() as mailbox:
+            attempt = self.judge.attempt(task.scenario, task.transport, mailbox, alone=False)
+            if attempt.again:
+                attempt = self.judge.attempt(task.scenario, task.transport, mailbox, alone=True)
+        return attempt.outcome
+
+    def is_lost(self) -> bool:
+        """The target accepts no connections any more."""
+        try:
+            connect(self.target.address, self.target.timeouts.connect).close()
+        except ConnectionFailed:
+            return True
+        return False
+
+    def end(self) -> list[str]:
+        """Stop what is in flight and clean the maildrops; problems in cleaning, as sentences."""
+        if self._judge is not None:
+            self._judge.stopped.set()
+        if self._scheduler is not None:
+            self._scheduler.stop()
+        problems = []
+        if self.door is not None:
+            for mailbox in self.mailboxes:
+                try:
+                    if mailbox.filling:
+                        self.door.clear(mailbox.account.user)
+                except DoorError as error:
+                    problems.append(str(error))
+        return problems
+
+
+def _command(recorder: Recorder, finding: Finding, masker: Masker) -> str:
+    if finding.exchange is None:
+        return ""
+    exchange = recorder.transcript[finding.exchange]
+    return shown_command(exchange, masker).removesuffix("\\r\\n") or exchange.kind.value
+
+

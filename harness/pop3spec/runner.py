@@ -1,0 +1,406 @@
+"""Scenario + target -> outcome.
+
+The runner brings sessions to the state that a scenario wants, drives its
+steps, and turns what the sessions recorded into an outcome. It never raises:
+what goes wrong on our side is the verdict `error`.
+"""
+
+import itertools
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from pop3spec.accounts import Mailbox
+from pop3spec.expectations import Unmet, got_instead, unmet
+from pop3spec.maildrop import Door, DoorError
+from pop3spec.probe import Observed
+from pop3spec.protocol.commands import State
+from pop3spec.rulebook.checks import may_close
+from pop3spec.rulebook.history import Filling
+from pop3spec.rulebook.rules import rulebook
+from pop3spec.scenario import ClientClose, Scenario, Step
+from pop3spec.schedule import Attempt
+from pop3spec.session import HarnessError, Recorder, Session, SessionRefused, open_session
+from pop3spec.target import Target, TargetError, Transport
+from pop3spec.template import fill
+from pop3spec.transcript import End, Exchange, Masker, render, shown_command
+from pop3spec.verdict import Finding, Outcome, Verdict, verdict_of, worst
+
+# Seconds to wait before the target is asked again for a session that it refused.
+_BACK_OFF = (0.1, 0.3, 1.0, 2.0, 4.0)
+
+
+class _Blocked(Exception):
+    """The scenario cannot be tried, or not to its end."""
+
+
+@dataclass
+class Judge:
+    """What all scenarios of a run share: the target, its door, and how to mask."""
+
+    target: Target
+    observed: Observed
+    door: Door | None
+    masker: Masker
+    keep_transcripts: bool = False
+    stopped: threading.Event = field(default_factory=threading.Event)
+    _sources: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def source(self) -> str | None:
+        """A client address of its own on IPv4 loopback, so that no penalty spreads."""
+        if not self.target.address.host.startswith("127.") or sys.platform != "linux":
+            return None
+        number = next(self._sources)
+        return f"127.{77 + number // 64000 % 100}.{number // 250 % 256}.{number % 250 + 1}"
+
+    @property
+    def knows_who_waits(self) -> bool:
+        """Wrong logins of one scenario do not slow down the others."""
+        return self.target.address.host.startswith("127.") and sys.platform == "linux"
+
+    def transports_of(self, scenario: Scenario) -> tuple[Transport, ...]:
+        """On which transports the scenario runs."""
+        del scenario
+        return self.observed.transports
+
+    def why_not(self, scenario: Scenario, mailbox: Mailbox | None) -> Outcome | None:
+        """The outcome of a scenario that need not, or cannot, be tried."""
+        for feature in scenario.requires:
+            if feature.upper() not in self.observed.features:
+                return Outcome(Verdict.NOT_APPLICABLE, f"{feature} is not offered")
+        reason = self._missing(scenario, mailbox)
+        return Outcome(Verdict.BLOCKED, reason) if reason else None
+
+    def _missing(self, scenario: Scenario, mailbox: Mailbox | None) -> str:
+        if not scenario.needs_account:
+            return ""
+        if self.observed.login_problem:
+            return self.observed.login_problem
+        if mailbox is None:
+            return "no account was given; name one with POP3SPEC_ACCOUNT or --account"
+        if scenario.maildrop is not None and self.door is None:
+            return "no door to fill the maildrop; name one with --maildrop"
+        if scenario.maildrop is not None and self.observed.door_problem:
+            return self.observed.door_problem
+        most = self.target.max_failed_logins
+        if most is not None and mailbox.failed_logins + scenario.failed_logins > most:
+            return f"more than {most} wrong logins for an account; raise --max-failed-logins"
+        return ""
+
+    def attempt(
+        self, scenario: Scenario, transport: Transport, mailbox: Mailbox | None, *, alone: bool
+    ) -> Attempt:
+        """Run a scenario once."""
+        begun = time.monotonic()
+        run = _Run(self, scenario, transport, mailbox, fresh=alone)
+        attempt = run.attempt()
+        outcome = replace(attempt.outcome, seconds=time.monotonic() - begun)
+        return Attempt(outcome, attempt.again)
+
+
+class _Run:
+    """One run of one scenario."""
+
+    def __init__(
+        self,
+        judge: Judge,
+        scenario: Scenario,
+        transport: Transport,
+        mailbox: Mailbox | None,
+        *,
+        fresh: bool,
+    ) -> None:
+        self._judge = judge
+        self._scenario = scenario
+        self._transport = transport
+        self._mailbox = mailbox
+        self._recorder = Recorder()
+        self._sessions: dict[str, Session] = {}
+        self._values: dict[str, bytes] = {}
+        self._is_changed = False
+        self._again = False
+        self._source = judge.source() if scenario.failed_logins or fresh else None
+
+    def attempt(self) -> Attempt:
+        why_not = self._judge.why_not(self._scenario, self._mailbox)
+        if why_not is not None:
+            return Attempt(why_not)
+        verdict, detail = Verdict.PASS, ""
+        try:
+            self._prepare()
+            self._follow_steps()
+        except _Blocked as error:
+            verdict, detail = Verdict.BLOCKED, str(error)
+        except SessionRefused as error:
+            verdict, detail = Verdict.BLOCKED, str(error)
+            self._again = self._again or error.timed_out
+        except HarnessError as error:
+            verdict, detail = Verdict.ERROR, str(error)
+        except Exception:
+            verdict, detail = Verdict.ERROR, traceback.format_exc(limit=-6)
+        self._end(verdict)
+        return Attempt(self._outcome(verdict, detail), self._again)
+
+    def _outcome(self, verdict: Verdict, detail: str) -> Outcome:
+        findings = tuple(self._recorder.findings)
+        judged = verdict_of(findings, rulebook())
+        verdict = worst((verdict, judged))
+        masker = self._judge.masker
+        shown = findings and tuple(self._shown(finding) for finding in findings)
+        if findings and verdict is not Verdict.ERROR:
+            detail = f"{findings[0].rule}: {shown[0].got}"
+        keep = verdict is not Verdict.PASS or self._judge.keep_transcripts
+        return Outcome(
+            verdict,
+            masker.mask_text(detail),
+            shown,
+            frozenset(self._recorder.exercised),
+            tuple(render(self._recorder.transcript, masker)) if keep else (),
+            facts=tuple(self._recorder.facts),
+        )
+
+    def _shown(self, finding: Finding) -> Finding:
+        masker = self._judge.masker
+        command = finding.command
+        if not command and finding.exchange is not None:
+            exchange = self._recorder.transcript[finding.exchange]
+            command = shown_command(exchange, masker).removesuffix("\\r\\n")
+            command = command or exchange.kind.value
+        return replace(
+            finding,
+            got=masker.mask_text(finding.got),
+            expected=masker.mask_text(finding.expected),
+            command=command,
+            where=finding.where or str(self._scenario.where),
+        )
+
+    # --- Preparation ---
+
+    def _prepare(self) -> None:
+        scenario, mailbox = self._scenario, self._mailbox
+        if mailbox is None or not scenario.needs_account:
+            return
+        mailbox.failed_logins += scenario.failed_logins
+        self._values["user"] = mailbox.account.user.encode()
+        self._values["password"] = mailbox.account.password.encode()
+        door = self._judge.door
+        if scenario.maildrop is not None and door is not None:
+            try:
+                door.fill(mailbox.account.user, [one.octets for one in scenario.maildrop])
+            except DoorError as error:
+                raise _Blocked(str(error)) from error
+            mailbox.filling += 1
+
+    def _filling(self) -> Filling:
+        messages = self._scenario.maildrop
+        if messages is None:
+            return Filling(may_change=self._judge.door is None)
+        octets = [message.octets for message in messages]
+        return Filling(
+            # What earlier sessions marked may be gone now, what was delivered is there.
+            count=None if self._is_changed else len(octets),
+            is_clean=all(_is_clean(message) for message in octets),
+            is_distinct=len(set(octets)) == len(octets),
+        )
+
+    def _session(self, name: str) -> Session:
+        session = self._sessions.get(name)
+        if session is None:
+            self._is_changed |= any(s.history.marked for s in self._sessions.values())
+            session = self._sessions[name] = self._open(name)
+        return session
+
+    def _open(self, name: str) -> Session:
+        """A session in the scenario's state; a target that is busy is asked again."""
+        for delay in (*_BACK_OFF, None):
+            try:
+                return self._open_once(name)
+            except SessionRefused as error:
+                if not error.is_limit or error.timed_out or delay is None:
+                    raise
+                self._recorder.note(name, f"{error}; asked again after {delay:g} s")
+            except TargetError as error:
+                raise _Blocked(str(error)) from error
+            # A wait that an interrupted run ends at once.
+            if self._judge.stopped.wait(delay):
+                raise _Blocked("the run was interrupted")
+        raise AssertionError("unreachable")
+
+    def _open_once(self, name: str) -> Session:
+        mailbox = self._mailbox if self._scenario.needs_account else None
+        session = open_session(
+            self._judge.target,
+            self._recorder,
+            self._transport,
+            name=name,
+            account=mailbox.account if mailbox else None,
+            filling=self._filling(),
+            filling_name=mailbox.filling_name if mailbox else "",
+            may_delete=self._scenario.maildrop is not None or self._judge.target.allow_delete,
+            source=self._source,
+        )
+        if self._scenario.state is State.TRANSACTION and mailbox is not None:
+            try:
+                session.log_in(mailbox.account, use_apop=self._judge.observed.use_apop)
+            except SessionRefused:
+                session.close()
+                raise
+        return session
+
+    # --- Steps ---
+
+    def _follow_steps(self) -> None:
+        for step in self._scenario.steps:
+            if self._judge.stopped.is_set():
+                raise _Blocked("the run was interrupted")
+            if step.deliver:
+                self._deliver(step)
+                continue
+            session = self._session(step.session)
+            if not self._follow(step, session):
+                return
+
+    def _deliver(self, step: Step) -> None:
+        door, mailbox = self._judge.door, self._mailbox
+        if door is None or mailbox is None:
+            raise _Blocked("no door to deliver mail; name one with --maildrop")
+        for message in step.deliver:
+            try:
+                door.add(mailbox.account.user, message.octets)
+            except DoorError as error:
+                raise _Blocked(str(error)) from error
+        mailbox.filling += 1
+        self._is_changed = True
+        for session in self._sessions.values():
+            session.expect_change()
+
+    def _follow(self, step: Step, session: Session) -> bool:
+        """Do one step; False if its expectation is not met, which ends the scenario."""
+        if step.close is not None:
+            session.reset() if step.close is ClientClose.RESET else session.close()
+            return True
+        if step.send is not None or step.send_bytes is not None:
+            self._check_open(step, session)
+            self._send(step, session)
+        problem = self._await(step, session)
+        if problem is None:
+            return True
+        rule = (step.expect.rule if step.expect else None) or self._scenario.rules[0]
+        self._recorder.findings.append(
+            Finding(
+                rule,
+                problem.got,
+                problem.expected,
+                exchange=len(self._recorder.transcript) - 1,
+                where=str(step.where),
+                command=self._shown_step(step),
+            )
+        )
+        return False
+
+    def _check_open(self, step: Step, session: Session) -> None:
+        if session.is_open:
+            session._look()
+        if session.is_open:
+            return
+        if session.history.quit or may_close(session.history):
+            raise _Blocked(
+                f"the server closed the connection, as it may, before {self._shown_step(step)}"
+            )
+
+    def _shown_step(self, step: Step) -> str:
+        return str(step.send or step.send_bytes or "the end of the session")
+
+    def _send(self, step: Step, session: Session) -> None:
+        values = dict(self._values)
+        if self._mailbox is not None:
+            values["apop"] = session.apop_digest(self._mailbox.account.password).encode()
+        if step.send is not None:
+            octets = fill(step.send, values) + b"\r\n"
+            session.send_octets(octets, step.split)
+        elif step.send_bytes is not None:
+            session.send_octets(fill(step.send_bytes, values), step.split)
+
+    def _await(self, step: Step, session: Session) -> Unmet | None:
+        expect = step.expect
+        if expect is None:
+            while session.is_waiting:
+                self._missing_is_suspicious(session.receive())
+            return None
+        rule = expect.rule or self._scenario.rules[0]
+        if expect.silence is not None:
+            self._recorder.exercised.add(rule)
+            return self._unmet_silence(session, expect.silence)
+        if expect.status is None and expect.closed:
+            self._recorder.exercised.add(rule)
+            return self._unmet_close(session)
+        before = session.history
+        exchange = session.receive()
+        self._missing_is_suspicious(exchange)
+        if exchange.reply is None and exchange.is_closed:
+            if expect.may_close:
+                self._recorder.exercised.add(rule)
+                return None
+            if may_close(before) and not exchange.partial:
+                raise _Blocked("the server closed the connection, as it may, instead of a reply")
+        self._recorder.exercised.add(rule)
+        problem = unmet(expect, exchange, self._values, step.save)
+        if problem is None and expect.closed:
+            return self._unmet_close(session)
+        return problem
+
+    def _missing_is_suspicious(self, exchange: Exchange) -> None:
+        """A reply that is missing is awaited once more, with nothing beside it."""
+        if exchange.reply is None and exchange.end is not None:
+            self._again = True
+
+    def _unmet_silence(self, session: Session, seconds: float) -> Unmet | None:
+        before = session.history
+        exchange = session.silence(seconds)
+        closed_rightly = exchange.is_closed and may_close(before)
+        if not exchange.partial and (exchange.end is None or closed_rightly):
+            return None
+        return Unmet(f"nothing for {seconds:g} s", got_instead(exchange))
+
+    def _unmet_close(self, session: Session) -> Unmet | None:
+        if not session.is_open and session.history.quit:
+            return None  # the close behind QUIT has a rule of its own
+        exchange = session.await_close(self._judge.target.timeouts.reply)
+        if exchange.is_closed:
+            return None
+        if exchange.end is End.TIMEOUT:
+            return Unmet("the close of the connection", "a connection that is still open")
+        return Unmet("the close of the connection", got_instead(exchange))
+
+    # --- The end ---
+
+    def _end(self, verdict: Verdict) -> None:
+        for session in self._sessions.values():
+            try:
+                # QUIT may remove what was retrieved from somebody's mailbox.
+                ours = self._scenario.maildrop is not None
+                untouched = not session.history.contents and not session.history.marked
+                if (
+                    session.is_open
+                    and session.history.state is State.TRANSACTION
+                    and not session.history.illegal
+                    and (ours or untouched)
+                    and verdict is not Verdict.ERROR
+                ):
+                    session.quit()
+                else:
+                    session.close()
+            except HarnessError:
+                session.close()
+
+
+def _is_clean(message: bytes) -> bool:
+    pairs = message.count(b"\r\n")
+    return (
+        message.endswith(b"\r\n")
+        and message.count(b"\r") == pairs
+        and message.count(b"\n") == pairs
+    )

@@ -1,0 +1,148 @@
+"""Runs tests side by side: a thread for each one in flight.
+
+A test that waits on purpose holds an account but no slot, unless the width
+was asked for. A test that wants another try gets it when nothing else runs.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from pop3spec.accounts import AccountPool, Mailbox
+from pop3spec.verdict import Outcome
+
+# Tests that wait on purpose, at the same time.
+_MOST_WAITING = 64
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One run of a test; `again` asks for another one with nothing beside it."""
+
+    outcome: Outcome
+    again: bool = False
+
+
+@dataclass
+class Job:
+    """One test to run.
+
+    `run` gets the leased mailbox (None if it needs none or none is left) and
+    whether it runs alone. `waits`: it spends its time waiting on purpose.
+    `late`: it runs when the others are done.
+    """
+
+    run: Callable[[Mailbox | None, bool], Attempt]
+    needs_account: bool = False
+    waits: bool = False
+    late: bool = False
+    future: Future[Outcome] = field(default_factory=Future)
+
+
+class Scheduler:
+    """Starts all jobs at once; each job's future gets its outcome."""
+
+    def __init__(self, pool: AccountPool, width: int, *, waits_count: bool) -> None:
+        self._pool = pool
+        self._width = width
+        self._waits_count = waits_count
+        self._changed = pool.changed
+        self._pending: list[Job] = []
+        self._late: list[Job] = []
+        self._again: list[Job] = []
+        self._active = 0
+        self._waiting = 0
+        self._stopped = False
+
+    def start(self, jobs: Sequence[Job]) -> None:
+        """Begin with those that wait longest; the rest in the given order."""
+        waiting = [job for job in jobs if job.waits and not job.late]
+        self._pending = waiting + [job for job in jobs if not job.waits and not job.late]
+        self._late = [job for job in jobs if job.late]
+        extra = 0 if self._waits_count else min(len(waiting), _MOST_WAITING)
+        for _ in range(min(len(jobs), self._width + extra)):
+            threading.Thread(target=self._work, daemon=True).start()
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        with self._changed:
+            self._stopped = True
+            for job in (*self._pending, *self._late, *self._again):
+                job.future.cancel()
+            self._changed.notify_all()
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                while (picked := self._pick()) is None:
+                    if self._stopped or self._is_done:
+                        return
+                    self._changed.wait()
+                job, mailbox, alone = picked
+                waits = job.waits and not self._waits_count
+                self._waiting += waits
+                self._active += not waits
+            self._run(job, mailbox, alone)
+            with self._changed:
+                self._waiting -= waits
+                self._active -= not waits
+                if mailbox is not None:
+                    self._pool.give_back(mailbox)
+                self._changed.notify_all()
+
+    @property
+    def _is_done(self) -> bool:
+        idle = not self._active and not self._waiting
+        return idle and not (self._pending or self._late or self._again)
+
+    def _pick(self) -> tuple[Job, Mailbox | None, bool] | None:
+        if self._stopped:
+            return None
+        for job in self._pending:
+            if not self._has_room(job):
+                continue
+            taken = self._lease(job)
+            if taken is not None:
+                self._pending.remove(job)
+                return job, taken[0], False
+        if self._pending:
+            return None
+        if self._late:
+            job = self._late[0]
+            taken = self._lease(job) if self._has_room(job) else None
+            if taken is not None:
+                self._late.pop(0)
+                return job, taken[0], False
+            return None
+        if self._again and not self._active and not self._waiting:
+            taken = self._lease(self._again[0])
+            if taken is not None:
+                return self._again.pop(0), taken[0], True
+        return None
+
+    def _has_room(self, job: Job) -> bool:
+        if job.waits and not self._waits_count:
+            return self._waiting < _MOST_WAITING
+        return self._active < self._width
+
+    def _lease(self, job: Job) -> tuple[Mailbox | None] | None:
+        """The mailbox that the job needs, in a tuple; None: it has to wait for one."""
+        if not job.needs_account or not self._pool.usable:
+            return (None,)
+        mailbox = self._pool.take()
+        return None if mailbox is None else (mailbox,)
+
+    def _run(self, job: Job, mailbox: Mailbox | None, alone: bool) -> None:
+        if not alone and not job.future.set_running_or_notify_cancel():
+            return
+        try:
+            attempt = job.run(mailbox, alone)
+        except BaseException as error:
+            job.future.set_exception(error)
+            return
+        if attempt.again and not alone:
+            with self._changed:
+                self._again.append(job)
+            return
+        job.future.set_result(attempt.outcome)

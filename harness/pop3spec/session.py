@@ -1,0 +1,494 @@
+"""A connection that judges itself: what scenarios, suites, fuzzing and load drive.
+
+Every exchange is recorded and judged by the rulebook's checks, whoever drives
+the session. Our own side is judged too: a line that no client may send has to
+be sent as a deliberate one.
+"""
+
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from hashlib import md5, sha256
+
+from pop3spec.connection import Connection, ConnectionFailed, connect, tls_context
+from pop3spec.protocol.commands import State, is_multiline, keyword
+from pop3spec.protocol.listings import timestamps
+from pop3spec.rulebook.checks import Broken, judge
+from pop3spec.rulebook.history import Filling, History
+from pop3spec.rulebook.over_sessions import SessionFacts
+from pop3spec.target import Account, Target, Transport
+from pop3spec.transcript import End, Exchange, Kind
+from pop3spec.verdict import Finding
+
+# RFC 2449, section 4: the octets of a command line, CRLF included.
+MAX_COMMAND = 255
+# Replies that may take longer: a login (locks, penalties) and UPDATE.
+_SLOW = frozenset({"PASS", "APOP", "AUTH", "QUIT"})
+# More unique-ids than this are not carried to the judgement over sessions.
+_MAX_FACTS = 300
+
+
+class HarnessError(Exception):
+    """pop3spec itself did something that it must not do."""
+
+
+class SessionRefused(Exception):
+    """The target gave no session: a limit of the target, not yet a fault of it.
+
+    `is_limit` says that the target may give one later: it was refused or
+    dropped, or answered with [IN-USE], [LOGIN-DELAY] or [SYS/TEMP].
+    """
+
+    def __init__(self, reason: str, *, is_limit: bool, timed_out: bool = False) -> None:
+        super().__init__(reason)
+        self.is_limit = is_limit
+        self.timed_out = timed_out
+
+
+@dataclass
+class Recorder:
+    """The transcript and the judgements of all sessions of one test."""
+
+    begun: float = field(default_factory=time.monotonic)
+    transcript: list[Exchange] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    exercised: set[str] = field(default_factory=set)
+    facts: list[SessionFacts] = field(default_factory=list)
+    _broken: set[str] = field(default_factory=set)
+
+    def now(self) -> float:
+        """Seconds since the test began."""
+        return time.monotonic() - self.begun
+
+    def record(self, exchange: Exchange, before: History) -> History:
+        """Judge an exchange and keep it; what the session has shown then."""
+        self.transcript.append(exchange)
+        for rule, judgement in judge(exchange, before):
+            self.exercised.add(rule)
+            # One finding for each rule and test: the first shows the bytes.
+            if isinstance(judgement, Broken) and rule not in self._broken:
+                self._broken.add(rule)
+                self.findings.append(
+                    Finding(rule, judgement.got, exchange=len(self.transcript) - 1)
+                )
+        return before.after(exchange)
+
+    def note(self, session: str, text: str) -> None:
+        """Keep what happened beside the exchanges."""
+        now = self.now()
+        self.transcript.append(
+            Exchange(Kind.EVENT, sent_at=now, answered_at=now, session=session, note=text)
+        )
+
+
+@dataclass(frozen=True)
+class _Outstanding:
+    sent: bytes
+    sent_at: float
+    deliberate: bool
+    kind: Kind = Kind.COMMAND
+
+
+class Session:
+    """One POP3 session with the target, from greeting to close.
+
+    `exchange` sends one command and returns the exchange with its reply.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        target: Target,
+        recorder: Recorder,
+        *,
+        name: str = "first",
+        account: Account | None = None,
+        filling: Filling | None = None,
+        filling_name: str = "",
+        may_delete: bool = False,
+    ) -> None:
+        self.name = name
+        self.account = account
+        self.history = History(filling=filling or Filling())
+        self.greeting: Exchange | None = None
+        self.is_open = True
+        self._connection = connection
+        self._target = target
+        self._recorder = recorder
+        self._outstanding: deque[_Outstanding] = deque()
+        self._unfinished = b""
+        self._filling_name = filling_name
+        self._may_delete = may_delete
+        self._named_user = False
+        self._opened = time.time()
+        self._ended = "dropped"
+        self._facts_taken = False
+
+    # --- Opening ---
+
+    def read_greeting(self) -> Exchange:
+        """Wait for the greeting; SessionRefused where none comes or it is negative."""
+        sent_at = self._recorder.now()
+        arrival = self._connection.next_reply(
+            multiline=False, timeout=self._target.timeouts.connect
+        )
+        exchange = self._record(
+            Exchange(
+                Kind.GREETING,
+                reply=arrival.reply,
+                partial=arrival.partial,
+                end=arrival.end,
+                sent_at=sent_at,
+                answered_at=self._recorder.now(),
+            )
+        )
+        self.greeting = exchange
+        if arrival.reply is None:
+            self._drop()
+            raise SessionRefused(
+                f"no greeting: {arrival.end.value if arrival.end else 'nothing came'}",
+                is_limit=True,
+                timed_out=arrival.end is End.TIMEOUT,
+            )
+        if exchange.is_err:
+            self._drop()
+            raise SessionRefused("the greeting refuses the service", is_limit=True)
+        return exchange
+
+    @property
+    def timestamp(self) -> bytes | None:
+        """The APOP timestamp of the greeting, None without one."""
+        if self.greeting is None or self.greeting.reply is None:
+            return None
+        return next(iter(timestamps(self.greeting.reply.status_line)), None)
+
+    def apop_digest(self, password: str) -> str:
+        """The digest for this session's greeting (RFC 1939, section 7)."""
+        return md5((self.timestamp or b"") + password.encode(), usedforsecurity=False).hexdigest()
+
+    def start_tls(self) -> None:
+        """STLS and the handshake; SessionRefused where the server does not want it."""
+        exchange = self.exchange("STLS")
+        if not exchange.is_ok:
+            raise SessionRefused("STLS is refused", is_limit=False)
+        self.secure()
+
+    def secure(self) -> None:
+        """The TLS handshake, from our side."""
+        tls = self._target.tls
+        name = tls.name or self._target.address.host
+        self._connection.start_tls(tls_context(tls), name, self._target.timeouts.connect)
+        self._recorder.note(self.name, "TLS handshake")
+
+    # --- Commands and replies ---
+
+    def exchange(self, line: str) -> Exchange:
+        """Send one legal command line, CRLF added, and wait for its reply."""
+        self.send(line)
+        return self.receive()
+
+    def send(self, line: str) -> None:
+        """Send one legal command line, CRLF added."""
+        octets = line.encode() + b"\r\n"
+        problem = problem_of_line(octets)
+        if problem:
+            raise HarnessError(f"pop3spec would send {keyword(octets)!r}: {problem}")
+        self.send_octets(octets)
+
+    def send_octets(self, octets: bytes, pieces: tuple[int, ...] = ()) -> None:
+        """Send octets as they are, cut at the given offsets; each line is a command.
+
+        What no client may send is marked as deliberate.
+        """
+        self._look()
+        lines = (self._unfinished + octets).split(b"\n")
+        self._unfinished = lines.pop()
+        for line in lines:
+            self._guard(line)
+        now = self._recorder.now()
+        for line in lines:
+            sent = line + b"\n"
+            self._outstanding.append(_Outstanding(sent, now, bool(problem_of_line(sent))))
+        begin = 0
+        for offset in (*pieces, len(octets)):
+            self._connection.send(octets[begin:offset], self._target.timeouts.reply)
+            begin = offset
+
+    def _guard(self, line: bytes) -> None:
+        word = line.strip().split(b" ")[0].split(b"\t")[0].upper()
+        self._named_user |= word in (b"USER", b"APOP", b"AUTH")
+        # Before any name was given there is no maildrop that it could mean.
+        if word == b"DELE" and self._named_user and not self._may_delete:
+            raise HarnessError("pop3spec would send DELE for mail that it did not deliver")
+
+    @property
+    def is_waiting(self) -> bool:
+        """A command has no reply yet."""
+        return bool(self._outstanding)
+
+    def receive(self, timeout: float | None = None) -> Exchange:
+        """Wait for the reply to the oldest command that has none."""
+        asked = self._outstanding.popleft() if self._outstanding else None
+        sent = asked.sent if asked else b""
+        if timeout is None:
+            timeout = self._timeout(sent)
+        now = self._recorder.now()
+        arrival = self._connection.next_reply(multiline=is_multiline(sent), timeout=timeout)
+        exchange = self._record(
+            Exchange(
+                asked.kind if asked else Kind.COMMAND,
+                sent=sent,
+                reply=arrival.reply,
+                partial=arrival.partial,
+                end=arrival.end,
+                sent_at=asked.sent_at if asked else now,
+                answered_at=self._recorder.now(),
+                deliberate=asked.deliberate if asked else True,
+            )
+        )
+        if arrival.end is not None:
+            self._outstanding.clear()
+            if exchange.is_closed:
+                self._drop()
+        elif self.history.quit and exchange.keyword == "QUIT":
+            self._ended = "quit" if exchange.is_ok else "quit refused"
+            self._await_close()
+        return exchange
+
+    def _timeout(self, sent: bytes) -> float:
+        timeouts = self._target.timeouts
+        return timeouts.login if keyword(sent) in _SLOW else timeouts.reply
+
+    def _await_close(self) -> None:
+        sent_at = self._recorder.now()
+        arrival = self._connection.until_closed(self._target.timeouts.reply)
+        self._record(
+            Exchange(
+                Kind.CLOSE,
+                partial=arrival.partial,
+                end=arrival.end,
+                sent_at=sent_at,
+                answered_at=self._recorder.now(),
+            )
+        )
+        self._drop()
+
+    def silence(self, seconds: float) -> Exchange:
+        """Wait with nothing outstanding; what came all the same, if anything did."""
+        sent_at = self._recorder.now()
+        arrival = self._connection.unasked(seconds)
+        exchange = self._record(
+            Exchange(
+                Kind.SILENCE,
+                partial=arrival.partial if arrival else b"",
+                end=arrival.end if arrival else None,
+                sent_at=sent_at,
+                answered_at=self._recorder.now(),
+            )
+        )
+        if exchange.is_closed:
+            self._drop()
+        return exchange
+
+    def await_close(self, timeout: float) -> Exchange:
+        """Wait for the server to close the connection."""
+        last = self._recorder.transcript[-1]
+        if not self.is_open and last.session == self.name:
+            return last
+        sent_at = self._recorder.now()
+        arrival = self._connection.until_closed(timeout)
+        exchange = Exchange(
+            Kind.EVENT,
+            partial=arrival.partial,
+            end=arrival.end,
+            sent_at=sent_at,
+            answered_at=self._recorder.now(),
+            session=self.name,
+        )
+        self._recorder.transcript.append(exchange)
+        if exchange.is_closed:
+            self._drop()
+        return exchange
+
+    def _look(self) -> None:
+        """Record what has arrived although nothing was outstanding."""
+        if self._outstanding or not self.is_open:
+            return
+        arrival = self._connection.unasked()
+        if arrival is None:
+            return
+        now = self._recorder.now()
+        exchange = self._record(
+            Exchange(
+                Kind.UNASKED,
+                partial=arrival.partial,
+                end=arrival.end,
+                sent_at=now,
+                answered_at=now,
+            )
+        )
+        if exchange.is_closed:
+            self._drop()
+
+    def _record(self, exchange: Exchange) -> Exchange:
+        values = dict(exchange.__dict__)
+        values |= {"session": self.name, "secure": self._connection.is_secure}
+        exchange = Exchange(**values)
+        self.history = self._recorder.record(exchange, self.history)
+        return exchange
+
+    # --- Logging in ---
+
+    def log_in(self, account: Account, *, use_apop: bool = False) -> None:
+        """Bring the session to the TRANSACTION state; SessionRefused where it fails."""
+        self.account = account
+        if use_apop:
+            replies = [self.exchange(f"APOP {account.user} {self.apop_digest(account.password)}")]
+        else:
+            replies = [self.exchange(f"USER {account.user}")]
+            if replies[0].is_ok:
+                replies.append(self.exchange(f"PASS {account.password}"))
+        if replies[-1].is_ok:
+            return
+        raise refusal(replies[-1])
+
+    # --- Ending ---
+
+    def facts(self) -> SessionFacts:
+        """What this session shows for the judgement over several sessions."""
+        history = self.history
+        ids = history.unique_ids if history.saw_all_ids else None
+        few = len(history.unique_ids) <= _MAX_FACTS
+        return SessionFacts(
+            account=self.account.user if self.account else None,
+            filling=self._filling_name,
+            opened=self._opened,
+            closed=time.time(),
+            timestamp=self.timestamp.decode("latin-1") if self.timestamp else None,
+            count=history.first_count if history.state is State.TRANSACTION else None,
+            unique_ids=(
+                {number: uid.decode("latin-1") for number, uid in ids.items()}
+                if ids is not None and few
+                else None
+            ),
+            digests={
+                number: sha256(content.body_digest).hexdigest()[:16]
+                for number, content in history.contents.items()
+            },
+            marked=tuple(sorted(history.marked)),
+            ended=self._ended,
+            expires="EXPIRE" in (history.capabilities or {}),
+            may_change=history.filling.may_change,
+        )
+
+    def expect_change(self) -> None:
+        """Mail may come or go from now on without this session's doing."""
+        filling = self.history.filling
+        values = dict(self.history.__dict__)
+        values["filling"] = Filling(None, filling.is_clean, filling.is_distinct, may_change=True)
+        self.history = History(**values)
+
+    def quit(self) -> None:
+        """End the session politely if it is still in step with the server."""
+        if self.is_open and not self._outstanding and not self._unfinished:
+            self.exchange("QUIT")
+        self.close()
+
+    def close(self) -> None:
+        """End the connection from our side, without QUIT."""
+        self._look()
+        if self.is_open:
+            self._connection.close()
+        self._drop()
+
+    def reset(self) -> None:
+        """Break the connection from our side (RST)."""
+        self._look()
+        if self.is_open:
+            self._connection.reset()
+        self._drop()
+
+    def _drop(self) -> None:
+        if self.is_open:
+            self.is_open = False
+            self._connection.close()
+        if not self._facts_taken and self.greeting is not None:
+            self._facts_taken = True
+            self._recorder.facts.append(self.facts())
+
+
+def problem_of_line(line: bytes) -> str:
+    """Why no client may send this line, '' if it may (RFC 1939, section 3)."""
+    if not line.endswith(b"\r\n"):
+        return "it does not end with CRLF"
+    if len(line) > MAX_COMMAND:
+        return f"{len(line)} octets are more than {MAX_COMMAND}"
+    text = line[:-2]
+    if not text.strip():
+        return "it has no keyword"
+    if not text.isascii() and keyword(line) not in ("USER", "PASS"):
+        return "it has octets outside of ASCII"
+    if any(octet < 0x20 or octet == 0x7F for octet in text):
+        return "it has control characters"
+    return ""
+
+
+# Response codes that say 'later' (RFC 2449, section 8; RFC 3206).
+_LATER = (b"[IN-USE]", b"[LOGIN-DELAY]", b"[SYS/TEMP]", b"[SYS/PERM]")
+
+
+def refusal(exchange: Exchange) -> SessionRefused:
+    """Why a login did not succeed, and whether it may succeed later."""
+    if exchange.reply is None:
+        end = exchange.end.value if exchange.end else "no reply"
+        return SessionRefused(
+            f"no reply to {exchange.keyword}: {end}",
+            is_limit=True,
+            timed_out=exchange.end is End.TIMEOUT,
+        )
+    text = exchange.reply.text.upper()
+    later = any(text.startswith(code) for code in _LATER) or b"LOCK" in text
+    words = "is refused for now" if later else "is refused"
+    return SessionRefused(f"the login ({exchange.keyword}) {words}", is_limit=later)
+
+
+def open_session(
+    target: Target,
+    recorder: Recorder,
+    transport: Transport = Transport.PLAIN,
+    *,
+    name: str = "first",
+    account: Account | None = None,
+    filling: Filling | None = None,
+    filling_name: str = "",
+    may_delete: bool = False,
+    source: str | None = None,
+) -> Session:
+    """A new session in the AUTHORIZATION state; SessionRefused where there is none."""
+    try:
+        connection = connect(target.address_for(transport), target.timeouts.connect, source)
+    except ConnectionFailed as error:
+        raise SessionRefused(str(error), is_limit=True) from error
+    session = Session(
+        connection,
+        target,
+        recorder,
+        name=name,
+        account=account,
+        filling=filling,
+        filling_name=filling_name,
+        may_delete=may_delete,
+    )
+    try:
+        if transport is Transport.TLS:
+            session.secure()
+        session.read_greeting()
+        if transport is Transport.STLS:
+            session.start_tls()
+    except ConnectionFailed as error:
+        session.close()
+        raise SessionRefused(str(error), is_limit=False) from error
+    except SessionRefused:
+        session.close()
+        raise
+    return session

@@ -1,0 +1,166 @@
+"""Options + target profile -> Target and what else a run was asked for."""
+
+import os
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pop3spec.rulebook.rules import Level
+from pop3spec.target import (
+    Account,
+    Place,
+    Profile,
+    Target,
+    TargetError,
+    Timeouts,
+    Tls,
+    load_profile,
+    parse_account,
+    parse_address,
+    parse_target,
+    parse_transports,
+)
+
+ACCOUNT_VARIABLE = "POP3SPEC_ACCOUNT"
+FAILED_LOGINS = 3
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run was asked for. `target` is None for the embedded reference server."""
+
+    target: Target | None
+    report_dir: Path
+    level: Level = Level.MUST
+    require_complete: bool = False
+    jobs: int | None = None
+    seed: int = 0
+    slow: bool = False
+    keep_transcripts: bool = False
+    allow_delete: bool = False
+
+
+def settings_from(options: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+    """Read the options, by their names with underscores; TargetError says the mend."""
+    profile_path = options.get("target_profile")
+    profile = load_profile(Path(profile_path)) if profile_path else Profile()
+    base = Path(profile_path).parent if profile_path else Path()
+    jobs, seed = options.get("jobs"), options.get("seed")
+    if jobs is not None and jobs < 1:
+        raise TargetError("--jobs: at least 1")
+    return Settings(
+        target=_target(options, profile, base, environ),
+        report_dir=Path(options.get("report_dir") or "reports"),
+        level=Level(str(options.get("level") or "must").upper()),
+        require_complete=bool(options.get("require_complete")),
+        jobs=jobs,
+        seed=seed if seed is not None else random.SystemRandom().randrange(2**32),
+        slow=bool(options.get("slow")),
+        keep_transcripts=options.get("transcripts") == "all",
+        allow_delete=bool(options.get("allow_delete")),
+    )
+
+
+def _target(
+    options: Mapping[str, Any], profile: Profile, base: Path, environ: Mapping[str, str]
+) -> Target | None:
+    named = options.get("target") or profile.target
+    tls_named = options.get("tls_target") or profile.tls_target
+    tls_address = parse_address(tls_named) if tls_named else None
+    if named is not None:
+        place = parse_target(named)
+    elif tls_address is not None:
+        place = Place(tls_address, implicit_tls=True)
+    else:
+        return None
+    if place.implicit_tls:
+        tls_address = place.address
+    loopback = place.address.is_loopback
+    transports = options.get("transport") or profile.transport
+    reply = options.get("reply_timeout")
+    timeouts = profile.timeouts
+    if reply is not None:
+        if reply <= 0:
+            raise TargetError("--reply-timeout: more than 0 seconds")
+        timeouts = Timeouts(timeouts.connect, timeouts.login, reply)
+    return Target(
+        address=place.address,
+        tls_address=tls_address,
+        accounts=_accounts(options, profile, place, environ),
+        transports=parse_transports(transports) if transports else (),
+        maildrop=options.get("maildrop") or profile.maildrop or "none",
+        tls=_tls(options, profile, base),
+        timeouts=timeouts,
+        limits=profile.limits,
+        allow_delete=_permitted(options, "allow_delete", profile.allow_delete, default=False),
+        allow_cleartext=_permitted(
+            options, "allow_cleartext", profile.allow_cleartext, default=loopback
+        ),
+        allow_stress=_permitted(options, "allow_stress", profile.allow_stress, default=loopback),
+        max_failed_logins=_most_failed_logins(options, profile, loopback=loopback),
+        known_deviations=profile.known_deviations,
+    )
+
+
+def _permitted(
+    options: Mapping[str, Any], name: str, in_profile: bool | None, *, default: bool
+) -> bool:
+    if options.get(name):
+        return True
+    return default if in_profile is None else in_profile
+
+
+def _most_failed_logins(
+    options: Mapping[str, Any], profile: Profile, *, loopback: bool
+) -> int | None:
+    asked: int | None = options.get("max_failed_logins")
+    if asked is not None and asked < 0:
+        raise TargetError("--max-failed-logins: 0 or more")
+    if asked is not None:
+        return asked
+    if profile.max_failed_logins is not None:
+        return profile.max_failed_logins
+    return None if loopback else FAILED_LOGINS
+
+
+def _accounts(
+    options: Mapping[str, Any], profile: Profile, place: Place, environ: Mapping[str, str]
+) -> tuple[Account, ...]:
+    texts = options.get("account") or environ.get(ACCOUNT_VARIABLE, "").splitlines()
+    named = [parse_account(text) for text in texts if text]
+    if place.account is not None:
+        named.insert(0, place.account)
+    accounts = named or list(profile.accounts)
+    users = [account.user for account in accounts]
+    for user in users:
+        if users.count(user) > 1:
+            raise TargetError(f"the account {user!r} is given twice; each mailbox once")
+    return tuple(accounts)
+
+
+def _tls(options: Mapping[str, Any], profile: Profile, base: Path) -> Tls:
+    tls = Tls(
+        ca=_file(options.get("ca"), profile.ca, base, "--ca"),
+        name=options.get("tls_name") or profile.tls_name,
+        insecure=bool(options.get("insecure")) or profile.insecure,
+        client_cert=_file(options.get("client_cert"), profile.client_cert, base, "--client-cert"),
+        client_key=_file(options.get("client_key"), profile.client_key, base, "--client-key"),
+    )
+    if tls.client_key is not None and tls.client_cert is None:
+        raise TargetError("--client-key: a key without its certificate; name --client-cert too")
+    return tls
+
+
+def _file(option: str | None, in_profile: str | None, base: Path, name: str) -> Path | None:
+    """The file that was named; a profile's paths count from the profile."""
+    path = Path(option) if option else (base / in_profile if in_profile else None)
+    if path is not None and not os.access(path, os.R_OK):
+        raise TargetError(f"{name}={path}: there is no such file that can be read")
+    return path
+
+
+def with_embedded(settings: Settings, target: Target) -> Settings:
+    """The settings with the embedded reference server as the target."""
+    return replace(settings, target=target)

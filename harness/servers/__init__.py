@@ -1,0 +1,1 @@
+"""Real POP3 servers to judge: each installed into a root or an environment of its own."""

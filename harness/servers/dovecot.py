@@ -1,0 +1,141 @@
+"""Dovecot from Debian: Maildir, STLS and implicit TLS, APOP and many SASL mechanisms.
+
+Open on purpose: clear-text passwords are allowed everywhere, connection limits are
+far away, and a failed login costs `auth_failure_delay` alone, since the penalty that
+grows with each failure would hit good logins from the same address as well.
+
+The mail belongs to one user id, MAIL_OWNER, which owns the directories below `mail`.
+Whoever delivers as root hands each file to the owner of the Maildir directory.
+"""
+
+from pathlib import Path
+
+from servers import certificates
+from servers.processes import free_ports, give_back, take, wait_for_greeting
+from servers.roots import Plan, Recipe, enter, install
+from servers.running import Account, Running, new_accounts, write_profile
+from servers.stores import MAIL_GROUP, MAIL_OWNER, make_maildirs
+
+NAME = "dovecot"
+RECIPE = Recipe(NAME, ("dovecot-pop3d",))
+HOST = "127.0.0.1"
+ANONYMOUS = "anonymous"
+
+# An unknown or half-configured mechanism kills the whole auth process.
+MECHANISMS = "plain login apop cram-md5 digest-md5 scram-sha-1 scram-sha-256 anonymous"
+
+OPEN = "ssl = yes\ndisable_plaintext_auth = no\n"
+
+CONFIGURATION = """\
+protocols = pop3
+listen = {host}
+base_dir = /run/dovecot
+log_path = /dev/stderr
+{policy}\
+ssl_cert = <{certificate}
+ssl_key = <{key}
+auth_mechanisms = {mechanisms}
+mail_location = maildir:/srv/mail/%u
+mail_max_userip_connections = 2000
+first_valid_uid = {owner}
+first_valid_gid = {group}
+passdb {{
+  driver = passwd-file
+  args = username_format=%u /etc/dovecot/accounts
+}}
+userdb {{
+  driver = static
+  args = uid={owner} gid={group} home=/srv/mail/%u allow_all_users=yes
+}}
+service anvil {{
+  client_limit = 8192
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
+service auth {{
+  client_limit = 8192
+}}
+service pop3-login {{
+  process_min_avail = 2
+  process_limit = 2000
+  inet_listener pop3 {{
+    port = {port}
+  }}
+  inet_listener pop3s {{
+    port = {tls_port}
+    ssl = yes
+  }}
+}}
+service pop3 {{
+  process_limit = 2000
+}}
+"""
+
+
+def describe() -> str:
+    """One line: what the server is, where it comes from, what it stores in."""
+    return "Dovecot (Debian dovecot-pop3d; Maildir; plain, STLS and TLS; APOP and SASL)"
+
+
+def up(state: Path) -> Running:
+    """Start Dovecot with its whole state below this directory."""
+    return start_dovecot(state, HOST, OPEN)
+
+
+def down(state: Path) -> None:
+    """End Dovecot and remove the directory."""
+    give_back(state)
+
+
+def start_dovecot(state: Path, host: str, policy: str) -> Running:
+    """Start Dovecot on an address, with the settings that tell one profile from another."""
+    version = install(RECIPE)
+    state = take(state)
+    accounts = new_accounts()
+    port, tls_port = free_ports(2, host)
+    mail, tls = state / "mail", state / "tls"
+    tls.mkdir()
+    users = (ANONYMOUS, *(account.user for account in accounts))
+    make_maildirs(mail, dict.fromkeys(users, MAIL_OWNER))
+    plan = Plan(
+        command=("/usr/sbin/dovecot", "-F"),
+        files={
+            "/etc/dovecot/dovecot.conf": _configuration(host, policy, port, tls_port),
+            "/etc/dovecot/accounts": _passwords(accounts),
+        },
+        binds={"/srv/mail": mail, certificates.PLACE: tls},
+        prepare=certificates.MAKE_CERTIFICATE,
+    )
+    enter(RECIPE, state, plan)
+    wait_for_greeting(state, host, port)
+    return write_profile(
+        Running(
+            address=f"{host}:{port}",
+            tls_address=f"{host}:{tls_port}",
+            accounts=accounts,
+            maildrop=f"maildir:{mail}/{{user}}",
+            ca=certificates.authority_in(state),
+            profile=state / "profile.yaml",
+            version=version,
+        )
+    )
+
+
+def _configuration(host: str, policy: str, port: int, tls_port: int) -> str:
+    return CONFIGURATION.format(
+        host=host,
+        policy=policy,
+        port=port,
+        tls_port=tls_port,
+        owner=MAIL_OWNER,
+        group=MAIL_GROUP,
+        mechanisms=MECHANISMS,
+        certificate=certificates.CERTIFICATE,
+        key=certificates.KEY,
+    )
+
+
+def _passwords(accounts: tuple[Account, ...]) -> str:
+    # In the clear: APOP and the challenge mechanisms need the password itself.
+    return "".join(f"{account.user}:{{PLAIN}}{account.password}\n" for account in accounts)

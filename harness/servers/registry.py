@@ -1,0 +1,32 @@
+"""All server modules, by name."""
+
+from collections.abc import Mapping
+
+from servers import (
+    courier,
+    cyrus,
+    dovecot,
+    dovecot_strict,
+    fengtang,
+    mailutils,
+    popa3d,
+    solid_pop3d,
+    twisted,
+    voidpop,
+)
+from servers.running import Server
+
+_MODULES: tuple[Server, ...] = (
+    dovecot,
+    dovecot_strict,
+    courier,
+    cyrus,
+    popa3d,
+    mailutils,
+    solid_pop3d,
+    twisted,
+    fengtang,
+    voidpop,
+)
+
+SERVERS: Mapping[str, Server] = {module.NAME: module for module in _MODULES}

@@ -1,0 +1,87 @@
+"""What a server that is up offers, and the target profile that says so."""
+
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+USERS = ("alice", "bob", "carol", "dave")
+TIMEOUTS = {"connect": "15s", "login": "30s", "reply": "6s"}
+TLS_NAME = "localhost"
+
+
+class LeftOutError(Exception):
+    """A server cannot be installed here; the message says what it needs."""
+
+
+class ServerFailedError(Exception):
+    """A server was installed and did not come up; the message says what it wrote."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """A mailbox of the server, with its password."""
+
+    user: str
+    password: str
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that answers, and how to reach and to fill it."""
+
+    address: str
+    tls_address: str | None
+    accounts: tuple[Account, ...]
+    maildrop: str
+    ca: Path | None
+    profile: Path
+    version: str
+
+
+class Server(Protocol):
+    """What every server module offers."""
+
+    NAME: str
+
+    def describe(self) -> str:
+        """One line: what the server is, where it comes from, what it stores in."""
+
+    def up(self, state: Path) -> Running:
+        """Start the server with its whole state below this directory."""
+
+    def down(self, state: Path) -> None:
+        """End the server and remove the directory."""
+
+
+def new_accounts(users: Sequence[str] = USERS) -> tuple[Account, ...]:
+    """Accounts with a fresh strong password each."""
+    return tuple(Account(user, secrets.token_hex(10)) for user in users)
+
+
+def profile_text(running: Running) -> str:
+    """The target profile of a running server, as YAML."""
+    # A JSON string is a YAML string too, so quoting needs no YAML library.
+    lines = [f"target: {running.address}"]
+    if running.tls_address is not None:
+        lines.append(f"tls-target: {running.tls_address}")
+    if running.ca is not None:
+        lines += [f"ca: {json.dumps(str(running.ca))}", f"tls-name: {TLS_NAME}"]
+    lines.append(f"maildrop: {json.dumps(running.maildrop)}")
+    lines.append("accounts:")
+    lines += [
+        f"  - {{user: {json.dumps(account.user)}, password: {json.dumps(account.password)}}}"
+        for account in running.accounts
+    ]
+    timeouts = ", ".join(f"{name}: {value}" for name, value in TIMEOUTS.items())
+    lines.append(f"timeouts: {{{timeouts}}}")
+    return "\n".join(lines) + "\n"
+
+
+def write_profile(running: Running) -> Running:
+    """Write the profile where the value says, and hand the value back."""
+    running.profile.touch(mode=0o600)
+    running.profile.write_text(profile_text(running), encoding="utf-8")
+    return running
