@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         "--account",
         action="append",
         metavar="USER:PASSWORD",
-        help="repeatable (default: alice:wonderland, with one message)",
+        help="repeatable (default: alice:wonderland)",
     )
     serve.add_argument("--maildir", type=Path, metavar="DIR", help="a Maildir for each user in it")
     serve.add_argument("--fault", action="append", default=[], metavar="NAME", help="repeatable")
@@ -127,15 +127,15 @@ def _target_of(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
     if arguments and not arguments[0].startswith("-"):
         first = arguments[0]
         named = first.partition("::")[0] if "::" in first and not first.startswith("[") else first
-        if not Path(named).exists() and (":" in first or "://" in first):
-            if "://" in first or named == first:
-                return first, list(arguments[1:])
+        is_address = "://" in first or (":" in first and named == first)
+        if is_address and not Path(named).exists():
+            return first, list(arguments[1:])
     return None, list(arguments)
 
 
 def _paths_of(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """Options, and the existing files or directories among the plain words."""
-    from pop3spec.plugin import OPTIONS_WITH_VALUE
+    from pop3spec.options import OPTIONS_WITH_VALUE
 
     takes_value = {f"--{name}" for name in OPTIONS_WITH_VALUE} | _PYTEST_WITH_VALUE
     options: list[str] = []

@@ -19,6 +19,7 @@ from pop3spec import __version__
 from pop3spec.collected import SUFFIXES, ScenarioFiles, home, with_transport
 from pop3spec.maildrop import DoorError
 from pop3spec.maildrop.doors import open_door
+from pop3spec.options import OPTIONS
 from pop3spec.probe import observed_from, reach
 from pop3spec.report.exit_code import exit_code
 from pop3spec.report.known import apply_known
@@ -38,49 +39,11 @@ if TYPE_CHECKING:
 
 _DEST = "pop3spec_"
 
-# name, what argparse needs besides the name
-_OPTIONS: Sequence[tuple[str, dict[str, Any]]] = (
-    ("target", {"metavar": "HOST:PORT", "help": "the server to judge, or a pop3:// URL"}),
-    ("tls-target", {"metavar": "HOST:PORT", "help": "its implicit-TLS port"}),
-    ("transport", {"metavar": "LIST", "help": "plain, stls, tls, or several with commas"}),
-    (
-        "account",
-        {
-            "action": "append",
-            "metavar": "USER:PASSWORD",
-            "help": "a mailbox to use; repeatable; better given in POP3SPEC_ACCOUNT",
-        },
-    ),
-    ("maildrop", {"metavar": "SPEC", "help": "the door: maildir:PATH/{user} or none"}),
-    ("ca", {"metavar": "FILE", "help": "PEM certificates to trust"}),
-    ("tls-name", {"metavar": "NAME", "help": "the name expected in the certificate"}),
-    ("insecure", {"action": "store_true", "help": "do not verify the certificate"}),
-    ("client-cert", {"metavar": "FILE", "help": "our certificate, PEM"}),
-    ("client-key", {"metavar": "FILE", "help": "its key, PEM"}),
-    ("target-profile", {"metavar": "FILE", "help": "all of this in YAML, and known deviations"}),
-    ("allow-delete", {"action": "store_true", "help": "permit deleting mail of others"}),
-    ("allow-cleartext", {"action": "store_true", "help": "permit passwords in the clear"}),
-    ("allow-stress", {"action": "store_true", "help": "permit floods and over-long lines"}),
-    ("max-failed-logins", {"type": int, "metavar": "N", "help": "wrong logins for each account"}),
-    ("reply-timeout", {"type": float, "metavar": "SECONDS", "help": "for any reply"}),
-    ("level", {"choices": ("must", "should"), "help": "the levels that fail the run"}),
-    ("require-complete", {"action": "store_true", "help": "blocked MUST rules fail as well"}),
-    ("jobs", {"type": int, "metavar": "N", "help": "bound everything in flight"}),
-    ("seed", {"type": int, "metavar": "N", "help": "the same stimuli in the same order"}),
-    ("slow", {"action": "store_true", "help": "also run what needs minutes"}),
-    ("transcripts", {"choices": ("failed", "all"), "help": "which transcripts to keep as files"}),
-    ("report-dir", {"metavar": "DIR", "help": "where to write reports (default: reports)"}),
-)
-
-OPTIONS_WITH_VALUE = tuple(
-    name for name, details in _OPTIONS if details.get("action") != "store_true"
-)
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add our options in a group of their own."""
     group = parser.getgroup("pop3spec", "pop3spec: conformance of POP3 servers")
-    for name, details in _OPTIONS:
+    for name, details in OPTIONS:
         group.addoption(f"--{name}", dest=_DEST + name.replace("-", "_"), **details)
 
 
@@ -173,7 +136,7 @@ class _State:
         """The command that runs these again; secrets are never part of it."""
         target = self.settings.target
         words = ["pop3spec", "run", *([str(target.address)] if target else []), *paths]
-        for name, _ in _OPTIONS:
+        for name, _ in OPTIONS:
             value = self.config.getoption(_DEST + name.replace("-", "_"))
             if name in ("target", "account", "report-dir", "jobs", "level", "transcripts"):
                 continue
@@ -196,7 +159,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "rules(*ids): the rules that a Python test is about")
     options = {
         name.replace("-", "_"): config.getoption(_DEST + name.replace("-", "_"))
-        for name, _ in _OPTIONS
+        for name, _ in OPTIONS
     }
     files = ScenarioFiles(_named_paths(config))
     try:
@@ -625,7 +588,7 @@ def _write_reports(state: _State) -> None:
     rules = rule_rows(rulebook(), state.rows)
     options = {
         name: value
-        for name, _ in _OPTIONS
+        for name, _ in OPTIONS
         if (value := state.config.getoption(_DEST + name.replace("-", "_"))) not in (None, False)
         and name not in ("account", "target")
     }

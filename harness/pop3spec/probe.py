@@ -324,10 +324,11 @@ def _see_one_message(
         door.clear(user)
         mailbox.filling += 1
     counts = (drop.count if drop else None, len(listings) if listings is not None else None)
-    if 1 not in counts and session.history.first_count is not None:
+    told = session.history.first_told
+    if 1 not in counts and told is not None:
         raise DoorError(
             f"the door {door.name} put 1 message into the maildrop of {user},"
-            f" but the target shows {session.history.first_count};"
+            f" but the target shows {told};"
             " does --maildrop name the place where the target looks?"
         )
     return found

@@ -13,7 +13,7 @@ from pop3spec.maildrop import Door, DoorError
 from pop3spec.masking import masker_for
 from pop3spec.probe import Observed, probe
 from pop3spec.rulebook.rules import rulebook
-from pop3spec.runner import Judge
+from pop3spec.runner import BACK_OFF, Judge
 from pop3spec.scenario import Scenario
 from pop3spec.schedule import Attempt, Job, Scheduler
 from pop3spec.session import Recorder
@@ -44,6 +44,7 @@ class Run:
     mailboxes: list[Mailbox] = field(default_factory=list)
     observed: Observed = field(default_factory=Observed)
     introduction: Outcome | None = None
+    back_off: tuple[float, ...] = BACK_OFF
     _pool: AccountPool | None = None
     _judge: Judge | None = None
     _scheduler: Scheduler | None = None
@@ -79,6 +80,7 @@ class Run:
             self.door,
             self.masker,
             keep_transcripts=self.settings.keep_transcripts,
+            back_off=self.back_off,
         )
 
     def _introduction(self, recorder: Recorder) -> Outcome:

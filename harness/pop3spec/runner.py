@@ -16,21 +16,25 @@ from dataclasses import dataclass, field, replace
 from pop3spec.accounts import Mailbox
 from pop3spec.expectations import Unmet, got_instead, unmet
 from pop3spec.maildrop import Door, DoorError
-from pop3spec.probe import Observed
+from pop3spec.probe import PROBE_MESSAGE, Observed
 from pop3spec.protocol.commands import State
-from pop3spec.rulebook.checks import may_close
+from pop3spec.rulebook.checks import FRAMING_RULES, may_close
 from pop3spec.rulebook.history import Filling
 from pop3spec.rulebook.rules import rulebook
-from pop3spec.scenario import ClientClose, Scenario, Step
+from pop3spec.scenario import ClientClose, Scenario, Status, Step
 from pop3spec.schedule import Attempt
 from pop3spec.session import HarnessError, Recorder, Session, SessionRefused, open_session
 from pop3spec.target import Target, TargetError, Transport
 from pop3spec.template import fill
-from pop3spec.transcript import End, Exchange, Masker, render, shown_command
+from pop3spec.transcript import End, Kind, Masker, render, shown_command
 from pop3spec.verdict import Finding, Outcome, Verdict, verdict_of, worst
 
 # Seconds to wait before the target is asked again for a session that it refused.
-_BACK_OFF = (0.1, 0.3, 1.0, 2.0, 4.0)
+BACK_OFF = (0.1, 0.3, 1.0, 2.0, 4.0)
+
+
+# Seconds that the second look waits for octets or a close that nobody asked for.
+_PATIENCE = 0.03
 
 
 class _Blocked(Exception):
@@ -46,6 +50,7 @@ class Judge:
     door: Door | None
     masker: Masker
     keep_transcripts: bool = False
+    back_off: tuple[float, ...] = BACK_OFF
     stopped: threading.Event = field(default_factory=threading.Event)
     _sources: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -123,6 +128,8 @@ class _Run:
         self._is_changed = False
         self._again = False
         self._source = judge.source() if scenario.failed_logins or fresh else None
+        # A second look has the time to see what comes late.
+        self._patience = _PATIENCE if fresh else 0.0
 
     def attempt(self) -> Attempt:
         why_not = self._judge.why_not(self._scenario, self._mailbox)
@@ -142,7 +149,16 @@ class _Run:
         except Exception:
             verdict, detail = Verdict.ERROR, traceback.format_exc(limit=-6)
         self._end(verdict)
-        return Attempt(self._outcome(verdict, detail), self._again)
+        outcome = self._outcome(verdict, detail)
+        return Attempt(outcome, self._again or self._misses_a_reply(outcome))
+
+    def _misses_a_reply(self, outcome: Outcome) -> bool:
+        """A finding beside a reply that did not come: look again with nothing beside it."""
+        return bool(outcome.findings) and any(
+            exchange.reply is None and exchange.end is not None
+            for exchange in self._recorder.transcript
+            if exchange.kind in (Kind.COMMAND, Kind.CONTINUATION)
+        )
 
     def _outcome(self, verdict: Verdict, detail: str) -> Outcome:
         findings = tuple(self._recorder.findings)
@@ -187,18 +203,24 @@ class _Run:
         self._values["user"] = mailbox.account.user.encode()
         self._values["password"] = mailbox.account.password.encode()
         door = self._judge.door
-        if scenario.maildrop is not None and door is not None:
-            try:
-                door.fill(mailbox.account.user, [one.octets for one in scenario.maildrop])
-            except DoorError as error:
-                raise _Blocked(str(error)) from error
-            mailbox.filling += 1
+        if door is None or self._judge.observed.door_problem:
+            return
+        try:
+            door.fill(mailbox.account.user, self._messages())
+        except DoorError as error:
+            raise _Blocked(str(error)) from error
+        mailbox.filling += 1
+
+    def _messages(self) -> list[bytes]:
+        """The filling; a scenario that does not care gets one plain message."""
+        if self._scenario.maildrop is None:
+            return [PROBE_MESSAGE]
+        return [message.octets for message in self._scenario.maildrop]
 
     def _filling(self) -> Filling:
-        messages = self._scenario.maildrop
-        if messages is None:
-            return Filling(may_change=self._judge.door is None)
-        octets = [message.octets for message in messages]
+        if self._judge.door is None or self._judge.observed.door_problem:
+            return Filling(may_change=True)
+        octets = self._messages()
         return Filling(
             # What earlier sessions marked may be gone now, what was delivered is there.
             count=None if self._is_changed else len(octets),
@@ -215,7 +237,7 @@ class _Run:
 
     def _open(self, name: str) -> Session:
         """A session in the scenario's state; a target that is busy is asked again."""
-        for delay in (*_BACK_OFF, None):
+        for delay in (*self._judge.back_off, None):
             try:
                 return self._open_once(name)
             except SessionRefused as error:
@@ -241,6 +263,7 @@ class _Run:
             filling_name=mailbox.filling_name if mailbox else "",
             may_delete=self._scenario.maildrop is not None or self._judge.target.allow_delete,
             source=self._source,
+            patience=self._patience,
         )
         if self._scenario.state is State.TRANSACTION and mailbox is not None:
             try:
@@ -288,6 +311,8 @@ class _Run:
         problem = self._await(step, session)
         if problem is None:
             return True
+        if self._is_explained(step):
+            return False
         rule = (step.expect.rule if step.expect else None) or self._scenario.rules[0]
         self._recorder.findings.append(
             Finding(
@@ -301,9 +326,20 @@ class _Run:
         )
         return False
 
+    def _is_explained(self, step: Step) -> bool:
+        """The reply broke a rule of framing, so that what it says is no evidence besides.
+
+        A refusal that does not come is evidence all the same: section 3 wants
+        it in answer to the command.
+        """
+        place = len(self._recorder.transcript) - 1
+        if self._recorder.broken_at.get(place, set()).isdisjoint(FRAMING_RULES):
+            return False
+        return step.expect is None or step.expect.status is not Status.ERR
+
     def _check_open(self, step: Step, session: Session) -> None:
         if session.is_open:
-            session._look()
+            session.look()
         if session.is_open:
             return
         if session.history.quit or may_close(session.history):
@@ -328,7 +364,7 @@ class _Run:
         expect = step.expect
         if expect is None:
             while session.is_waiting:
-                self._missing_is_suspicious(session.receive())
+                session.receive()
             return None
         rule = expect.rule or self._scenario.rules[0]
         if expect.silence is not None:
@@ -339,7 +375,6 @@ class _Run:
             return self._unmet_close(session)
         before = session.history
         exchange = session.receive()
-        self._missing_is_suspicious(exchange)
         if exchange.reply is None and exchange.is_closed:
             if expect.may_close:
                 self._recorder.exercised.add(rule)
@@ -351,11 +386,6 @@ class _Run:
         if problem is None and expect.closed:
             return self._unmet_close(session)
         return problem
-
-    def _missing_is_suspicious(self, exchange: Exchange) -> None:
-        """A reply that is missing is awaited once more, with nothing beside it."""
-        if exchange.reply is None and exchange.end is not None:
-            self._again = True
 
     def _unmet_silence(self, session: Session, seconds: float) -> Unmet | None:
         before = session.history

@@ -8,16 +8,18 @@ knows of targets or sockets.
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from pop3spec.protocol.commands import State
 from pop3spec.stock import STOCK
-from pop3spec.template import Template, encoded, fill, template
+from pop3spec.template import Base64, encoded, template
+from pop3spec.template import Template as Template
+from pop3spec.template import fill as fill
 from pop3spec.template import match_text as match_text
 from pop3spec.yamlfile import (
     Duration,
@@ -84,7 +86,6 @@ _WORD = r"[a-z0-9]+(?:-[a-z0-9]+)*"
 Slug = Annotated[str, matching(_WORD, "lower-case words and digits with hyphens")]
 Feature = Annotated[str, matching(r"[A-Z0-9][A-Z0-9 ._+-]*", "a feature in capitals, as in UIDL")]
 Filled = Annotated[str, matching(rf"[0-9]{{1,18}}|\{{{_WORD}\}}", "a whole number or {name}")]
-Text = Annotated[str, matching(r"[\s\S]*\S[\s\S]*", "a text that says something")]
 StartState = Annotated[
     State, one_of({state.value: state for state in (State.AUTHORIZATION, State.TRANSACTION)})
 ]
@@ -109,7 +110,8 @@ class WrittenExpect:
     noun: ClassVar[str] = "an expect"
 
     status: Status | None = field(
-        default=None, metadata=key("The status indicator; '+' is a SASL challenge, reply any end.")
+        default=None,
+        metadata=key("The status indicator; + is a SASL challenge, reply is +OK or -ERR."),
     )
     text: str | None = field(
         default=None,
@@ -132,7 +134,7 @@ class WrittenExpect:
         default=None,
         metadata=key("The multi-line reply is this message: a stock name, or the text itself."),
     )
-    code: Text | None = field(default=None, metadata=key("The response code, as in IN-USE."))
+    code: str | None = field(default=None, metadata=key("The response code, as in IN-USE."))
     closed: Closing = field(
         default=Closes.NO,
         metadata=key(
@@ -196,7 +198,7 @@ class WrittenScenario:
 
     where: Location
     id: Slug = field(metadata=key("Lower-case words with hyphens; stays for ever."))
-    title: Text = field(metadata=key("The behaviour, in the present tense."))
+    title: str = field(metadata=key("The behaviour, in the present tense."))
     rules: tuple[str, ...] = field(metadata=key("The ids of the rules that it is about."))
     state: StartState = field(
         metadata=key("The state into which each session is brought before its first step.")
@@ -227,7 +229,7 @@ class WrittenFile:
 
     noun: ClassVar[str] = "a scenario file"
 
-    about: Text = field(metadata=key("The topic and its clause, as in 'RETR (RFC 1939, ...)'."))
+    about: str = field(metadata=key("The topic and its clause, as in 'RETR (RFC 1939, ...)'."))
     scenarios: tuple[WrittenScenario, ...] = field(
         metadata=key("The tests, independent of each other.")
     )
@@ -299,6 +301,8 @@ class Scenario:
         """A mailbox is needed: to log in, to name it, or to fill it."""
         if self.state is State.TRANSACTION or self.maildrop is not None:
             return True
+        if any(step.deliver for step in self.steps):
+            return True
         sent = (part for step in self.steps for part in (step.send, step.send_bytes))
         return any(part.names & BUILT_IN for part in sent if part is not None)
 
@@ -354,7 +358,7 @@ def _scenarios(written: WrittenFile, rule_ids: Collection[str] | None) -> Iterat
     for index, entry in enumerate(written.scenarios):
         expanded = entry
         try:
-            for expanded in _expanded(entry) if entry.examples is not None else (entry,):
+            for expanded in _expanded(entry):
                 _check_rules(expanded, rule_ids)
                 if expanded.id in taken:
                     line = taken[expanded.id].line
@@ -390,9 +394,15 @@ def _check_rules(entry: WrittenScenario, rule_ids: Collection[str] | None) -> No
 _SLUG = re.compile(_WORD)
 
 
-def _expanded(entry: WrittenScenario) -> Iterator[WrittenScenario]:
+def _expanded(entry: WrittenScenario) -> list[WrittenScenario]:
     """One scenario for each example, its values put in."""
-    examples = entry.examples or ()
+    if entry.examples is None:
+        return [entry]
+    _check_examples(entry.examples)
+    return [_with_values(entry, example) for example in entry.examples]
+
+
+def _check_examples(examples: Sequence[Mapping[str, str]]) -> None:
     if not examples:
         raise _Problem("examples need at least one: add it, or leave the key out", "examples")
     ids: set[str] = set()
@@ -414,13 +424,13 @@ def _expanded(entry: WrittenScenario) -> Iterator[WrittenScenario]:
             names = sorted(example.keys() ^ examples[0].keys())
             problem = f"examples have the same names: {', '.join(names)} is not in each"
             raise _Problem(problem, "examples", index)
-        yield _with_values(entry, example)
 
 
 def _with_values(entry: WrittenScenario, example: Mapping[str, str]) -> WrittenScenario:
-    names = "|".join(re.escape(name) for name in example if name != "id")
+    # Nothing matches (?!), where there is no name but the id.
+    names = "|".join(name for name in example if name != "id") or "(?!)"
     # Doubled braces are read first, so that {{name}} stays what it is.
-    places = re.compile(rf"\{{\{{|\}}\}}|\{{({names})\}}" if names else r"\{\{")
+    places = re.compile(rf"\{{\{{|\}}\}}|\{{({names})\}}")
 
     def put(text: str) -> str:
         return places.sub(lambda found: example[found[1]] if found[1] else found[0], text)
@@ -552,17 +562,19 @@ def _lines(text: str) -> tuple[bytes, ...]:
 
 # --- Steps
 
+_Read = TypeVar("_Read")
+
 
 def _step(step: WrittenStep, index: int, told: _Told) -> Step:
     _check_shape(step)
     send = send_bytes = None
     if step.send is not None:
-        send = _checked(_command, step.send, step.session in told.challenged, under="send")
+        send = _checked(("send",), _command, step.send, step.session in told.challenged)
         _check_names(send, told.names, "send")
         _note_logins(step.send, index, "send", step.session, told)
         _check_split(step.split, send, 2)
     elif step.send_bytes is not None:
-        send_bytes = _checked(template, step.send_bytes, "latin-1", under="send-bytes")
+        send_bytes = _checked(("send-bytes",), template, step.send_bytes, "latin-1")
         _check_names(send_bytes, told.names, "send-bytes")
         for line in step.send_bytes.split("\n"):
             _note_logins(line.lstrip().rstrip("\r"), index, "send-bytes", step.session, told)
@@ -611,11 +623,12 @@ def _check_shape(step: WrittenStep) -> None:
         raise _Problem("deliver needs at least one message", "deliver")
 
 
-def _checked(read: Any, *arguments: Any, under: str) -> Any:
+def _checked(under: tuple[str, ...], read: Callable[..., _Read], *arguments: Any) -> _Read:
+    """What `read` makes of its arguments; its ValueError is a problem under these keys."""
     try:
         return read(*arguments)
     except ValueError as error:
-        raise _Problem(str(error), *under.split(" ")) from None
+        raise _Problem(str(error), *under) from None
 
 
 _MEND = "use send-bytes for what the protocol forbids"
@@ -636,7 +649,7 @@ def _command(text: str, continues: bool) -> Template:
     if isinstance(first, bytes):
         word, blank, _ = first.partition(b" ")
         # The rest of the keyword may be a value that is not known yet.
-        seen = blank or len(command.parts) == 1
+        seen = blank or len(command.parts) <= 1
         if seen and _KEYWORD.fullmatch(word) is None:
             raise ValueError(f"a keyword has 3 or 4 letters: {_MEND}")
     if sum(map(len, literals)) + 2 > MAX_COMMAND:
@@ -644,9 +657,7 @@ def _command(text: str, continues: bool) -> Template:
     return command
 
 
-def _check_names(pattern: Template, known: Collection[str], *under: str) -> None:
-    if len(pattern.parts) < 2 and not (pattern.parts and pattern.parts[0].__class__ is not bytes):
-        return
+def _check_names(pattern: Template | Base64, known: Collection[str], *under: str) -> None:
     for name in sorted(pattern.names):
         if name not in known:
             mend = did_you_mean(name, sorted(known))
@@ -705,15 +716,15 @@ def _expect(step: WrittenStep, told: _Told) -> Expect | None:
         _check_expect(written)
         text = octets = message = lines = run = None
         if written.text is not None:
-            text = _checked(template, written.text, under="expect text")
+            text = _checked(("expect", "text"), template, written.text)
         if written.octets is not None:
-            octets = _checked(template, written.octets, under="expect octets")
+            octets = _checked(("expect", "octets"), template, written.octets)
         if written.message is not None:
-            message = _checked(_message, written.message, under="expect message")
+            message = _checked(("expect", "message"), _message, written.message)
         if written.lines is not None:
-            lines = _checked(_lines, written.lines, under="expect lines")
+            lines = _checked(("expect", "lines"), _lines, written.lines)
         if written.contains_lines is not None:
-            run = _checked(_lines, written.contains_lines, under="expect contains-lines")
+            run = _checked(("expect", "contains-lines"), _lines, written.contains_lines)
             if not run:
                 raise _Problem("name at least one line", "expect", "contains-lines")
         expect = Expect(
@@ -776,6 +787,9 @@ def _check_saved(save: tuple[str, ...], expect: Expect, told: _Told) -> None:
         if pattern is None:
             continue
         _check_names(pattern, known, "expect", word)
+        for part in pattern.parts:
+            if isinstance(part, Base64):  # nothing can be captured out of it
+                _check_names(part, told.names, "expect", word)
         for left, right in zip(pattern.parts, pattern.parts[1:], strict=False):
             if left in save and right in save:
                 problem = f"{{{left}}} and {{{right}}} touch: nothing says where one ends"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from hashlib import md5, sha256
 
 from pop3spec.connection import Connection, ConnectionFailed, connect, tls_context
-from pop3spec.protocol.commands import State, is_multiline, keyword
+from pop3spec.protocol.commands import is_multiline, keyword
 from pop3spec.protocol.listings import timestamps
 from pop3spec.rulebook.checks import Broken, judge
 from pop3spec.rulebook.history import Filling, History
@@ -54,6 +54,7 @@ class Recorder:
     findings: list[Finding] = field(default_factory=list)
     exercised: set[str] = field(default_factory=set)
     facts: list[SessionFacts] = field(default_factory=list)
+    broken_at: dict[int, set[str]] = field(default_factory=dict)
     _broken: set[str] = field(default_factory=set)
 
     def now(self) -> float:
@@ -65,13 +66,17 @@ class Recorder:
         self.transcript.append(exchange)
         for rule, judgement in judge(exchange, before):
             self.exercised.add(rule)
-            # One finding for each rule and test: the first shows the bytes.
-            if isinstance(judgement, Broken) and rule not in self._broken:
-                self._broken.add(rule)
-                self.findings.append(
-                    Finding(rule, judgement.got, exchange=len(self.transcript) - 1)
-                )
+            if isinstance(judgement, Broken):
+                self._keep(rule, judgement)
         return before.after(exchange)
+
+    def _keep(self, rule: str, judgement: Broken) -> None:
+        place = len(self.transcript) - 1
+        self.broken_at.setdefault(place, set()).add(rule)
+        # One finding for each rule and test: the first shows the bytes.
+        if rule not in self._broken:
+            self._broken.add(rule)
+            self.findings.append(Finding(rule, judgement.got, exchange=place))
 
     def note(self, session: str, text: str) -> None:
         """Keep what happened beside the exchanges."""
@@ -106,6 +111,7 @@ class Session:
         filling: Filling | None = None,
         filling_name: str = "",
         may_delete: bool = False,
+        patience: float = 0.0,
     ) -> None:
         self.name = name
         self.account = account
@@ -119,6 +125,7 @@ class Session:
         self._unfinished = b""
         self._filling_name = filling_name
         self._may_delete = may_delete
+        self._patience = patience
         self._named_user = False
         self._opened = time.time()
         self._ended = "dropped"
@@ -200,7 +207,7 @@ class Session:
 
         What no client may send is marked as deliberate.
         """
-        self._look()
+        self.look()
         lines = (self._unfinished + octets).split(b"\n")
         self._unfinished = lines.pop()
         for line in lines:
@@ -310,11 +317,11 @@ class Session:
             self._drop()
         return exchange
 
-    def _look(self) -> None:
+    def look(self) -> None:
         """Record what has arrived although nothing was outstanding."""
         if self._outstanding or not self.is_open:
             return
-        arrival = self._connection.unasked()
+        arrival = self._connection.unasked(self._patience)
         if arrival is None:
             return
         now = self._recorder.now()
@@ -357,7 +364,7 @@ class Session:
     def facts(self) -> SessionFacts:
         """What this session shows for the judgement over several sessions."""
         history = self.history
-        ids = history.unique_ids if history.saw_all_ids else None
+        ids = history.unique_ids if "UIDL" in history.first_counts else None
         few = len(history.unique_ids) <= _MAX_FACTS
         return SessionFacts(
             account=self.account.user if self.account else None,
@@ -365,7 +372,7 @@ class Session:
             opened=self._opened,
             closed=time.time(),
             timestamp=self.timestamp.decode("latin-1") if self.timestamp else None,
-            count=history.first_count if history.state is State.TRANSACTION else None,
+            counts=dict(history.first_counts),
             unique_ids=(
                 {number: uid.decode("latin-1") for number, uid in ids.items()}
                 if ids is not None and few
@@ -396,14 +403,14 @@ class Session:
 
     def close(self) -> None:
         """End the connection from our side, without QUIT."""
-        self._look()
+        self.look()
         if self.is_open:
             self._connection.close()
         self._drop()
 
     def reset(self) -> None:
         """Break the connection from our side (RST)."""
-        self._look()
+        self.look()
         if self.is_open:
             self._connection.reset()
         self._drop()
@@ -463,6 +470,7 @@ def open_session(
     filling_name: str = "",
     may_delete: bool = False,
     source: str | None = None,
+    patience: float = 0.0,
 ) -> Session:
     """A new session in the AUTHORIZATION state; SessionRefused where there is none."""
     try:
@@ -478,6 +486,7 @@ def open_session(
         filling=filling,
         filling_name=filling_name,
         may_delete=may_delete,
+        patience=patience,
     )
     try:
         if transport is Transport.TLS:

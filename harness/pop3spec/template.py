@@ -15,7 +15,12 @@ from typing import Any
 class Base64:
     """A place for the base64 form of what it holds."""
 
-    parts: "tuple[bytes | str, ...]"
+    parts: tuple[bytes | str, ...]
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Every name that has to be filled in."""
+        return frozenset(part for part in self.parts if isinstance(part, str))
 
 
 # Octets as they stand, a name to be filled in, or base64 of such.
@@ -37,10 +42,10 @@ class Template:
         """Every name that has to be filled in."""
         found: set[str] = set()
         for part in self.parts:
-            if part.__class__ is str:
+            if isinstance(part, str):
                 found.add(part)
             elif isinstance(part, Base64):
-                found.update(inner for inner in part.parts if isinstance(inner, str))
+                found |= part.names
         return frozenset(found)
 
 
@@ -95,9 +100,9 @@ def encoded(text: str, encoding: str) -> bytes:
         ) from None
 
 
-def fill(parts_of: Template | Base64, values: Mapping[str, bytes]) -> bytes:
+def fill(filled: Template | Base64, values: Mapping[str, bytes]) -> bytes:
     """The octets with every name replaced; KeyError names one that has no value."""
-    return b"".join([_filled(part, values) for part in parts_of.parts])
+    return b"".join([_filled(part, values) for part in filled.parts])
 
 
 def _filled(part: Part, values: Mapping[str, bytes]) -> bytes:

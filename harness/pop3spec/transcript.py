@@ -94,20 +94,21 @@ class Exchange:
 
     @cached_property
     def scan_listings(self) -> tuple[ScanListing, ...] | None:
-        """What a positive reply to LIST says, without the lines of another form."""
+        """What a positive reply to LIST says, None without one or with a line of another form."""
         if self.keyword != "LIST":
             return None
-        return _readable(self._listing_texts, scan_listing)
+        return _read_all(self.listing_texts, scan_listing)
 
     @cached_property
     def unique_id_listings(self) -> tuple[UniqueIdListing, ...] | None:
-        """What a positive reply to UIDL says, without the lines of another form."""
+        """What a positive reply to UIDL says, None without one or with a line of another form."""
         if self.keyword != "UIDL":
             return None
-        return _readable(self._listing_texts, unique_id_listing)
+        return _read_all(self.listing_texts, unique_id_listing)
 
     @property
-    def _listing_texts(self) -> tuple[bytes, ...] | None:
+    def listing_texts(self) -> tuple[bytes, ...] | None:
+        """The lines of a positive reply, or the text of its only line."""
         if not self.is_ok or self.reply is None:
             return None
         return self.reply.lines if self.reply.is_multiline else (self.reply.text,)
@@ -121,12 +122,16 @@ class Exchange:
 _Listing = TypeVar("_Listing")
 
 
-def _readable(
+def _read_all(
     texts: tuple[bytes, ...] | None, read: Callable[[bytes], _Listing | None]
 ) -> tuple[_Listing, ...] | None:
-    if texts is None:
-        return None
-    return tuple(listing for text in texts if (listing := read(text)) is not None)
+    listings = []
+    for text in texts or ():
+        listing = read(text)
+        if listing is None:
+            return None
+        listings.append(listing)
+    return None if texts is None else tuple(listings)
 
 
 MASK = "***"

@@ -36,13 +36,8 @@ class Process:
 
 def process_of(pid: int) -> Process | None:
     """The process with this number, None when there is none or it only waits to be reaped."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    # The command's name, in parentheses, may itself hold spaces and parentheses.
-    fields = text.rpartition(")")[2].split()
-    return None if fields[0] in "ZX" else Process(pid, int(fields[19]))
+    state, process = _look_up(pid)
+    return None if state in "ZX" else process
 
 
 def is_alive(process: Process) -> bool:
@@ -61,21 +56,33 @@ def children_of(pid: int) -> list[Process]:
 
 
 def end(process: Process) -> None:
-    """Kill a process and wait until it is gone."""
+    """Kill a process and wait until it is gone; a later one with its number is left alone."""
     try:
         handle = os.pidfd_open(process.pid)
     except ProcessLookupError:
         return
     try:
         # With the handle held the number cannot pass to another process unnoticed.
-        if is_alive(process):
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(handle, signal.SIGKILL)
-            select.select([handle], [], [], GONE_WITHIN)
+        if _look_up(process.pid)[1] != process:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+        select.select([handle], [], [], GONE_WITHIN)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(process.pid, os.WNOHANG)
     finally:
         os.close(handle)
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(process.pid, 0)
+
+
+def _look_up(pid: int) -> tuple[str, Process | None]:
+    """The state letter of a process, X when there is none, and the process."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return "X", None
+    # The command's name, in parentheses, may itself hold spaces and parentheses.
+    fields = text.rpartition(")")[2].split()
+    return fields[0], Process(pid, int(fields[19]))
 
 
 def remember(state: Path, processes: Sequence[Process]) -> None:

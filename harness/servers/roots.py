@@ -93,7 +93,7 @@ def install(recipe: Recipe) -> str:
     cache.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (cache / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        wanted = _fingerprint(recipe)
+        wanted = fingerprint(recipe)
         try:
             stamp = json.loads((cache / STAMP).read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -139,7 +139,7 @@ def _command(plan: Plan) -> Sequence[str]:
     return (sys.executable, "-I", str(LISTENER), plan.listen, "root", *plan.command)
 
 
-def _fingerprint(recipe: Recipe) -> str:
+def fingerprint(recipe: Recipe) -> str:
     """Changes with the recipe, and with the packages of the system below the overlay."""
     digest = hashlib.sha256(repr(recipe).encode())
     digest.update(Path("/var/lib/dpkg/status").read_bytes())

@@ -63,16 +63,17 @@ class Front:
     def serve(self, connection: socket.socket) -> None:
         """One connection from its greeting to its close."""
         try:
-            session = self.new_session()
-            try:
-                # A connection that breaks ends the session, whenever it does.
-                with contextlib.suppress(OSError):
-                    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                    connection.settimeout(self.autologout)
+            # A connection that breaks ends the session, whenever it does.
+            with contextlib.suppress(OSError):
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                connection.settimeout(self.autologout)
+                session = self.new_session()
+                try:
                     self.talk(connection, session)
-                    self.hang_up(connection)
-            finally:
-                session.end()
+                finally:
+                    # Before the close, so that whoever sees it may log in at once.
+                    session.end()
+                self.hang_up(connection)
         finally:
             with self._guard:
                 self._connections.pop(connection, None)

@@ -5,10 +5,12 @@ Held() or Broken(got). Where the RFC leaves freedom, so does the check.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from pop3spec.protocol.commands import COMMANDS, Argument, State, message_number
+from pop3spec.protocol.listings import DropListing, scan_listing, unique_id_listing
 from pop3spec.protocol.text import show
 from pop3spec.rulebook.history import Content, History, body_of, content_of, number_of
 from pop3spec.transcript import End, Exchange, Kind
@@ -504,34 +506,24 @@ def list_scan_listing(exchange: Exchange, before: History) -> Judgement:
     """Each line of LIST, and the reply to LIST with an argument, is a scan listing."""
     if not _positive(exchange, "LIST"):
         return None
-    return _forms(exchange, len(exchange.scan_listings or ()))
+    return _forms(exchange, scan_listing)
 
 
 def uidl_unique_id_listing(exchange: Exchange, before: History) -> Judgement:
     """Each line of UIDL, and the reply to UIDL with an argument, is a unique-id listing."""
     if not _positive(exchange, "UIDL"):
         return None
-    return _forms(exchange, len(exchange.unique_id_listings or ()))
+    return _forms(exchange, unique_id_listing)
 
 
-def _forms(exchange: Exchange, readable: int) -> Judgement:
-    reply = exchange.reply
-    if reply is None:
+def _forms(exchange: Exchange, read: Callable[[bytes], object | None]) -> Judgement:
+    reply, texts = exchange.reply, exchange.listing_texts
+    if reply is None or not texts:
         return None
-    texts = reply.lines if reply.is_multiline else (reply.text,)
-    if readable == len(texts):
-        return HELD if texts else None
-    read = {"LIST": _is_scan_listing, "UIDL": _is_unique_id_listing}[exchange.keyword]
-    bad = next(text for text in texts if not read(text))
+    bad = next((text for text in texts if read(text) is None), None)
+    if bad is None:
+        return HELD
     return Broken(f"the line {_quote(bad)}" if reply.is_multiline else _quote(reply.status_line))
-
-
-def _is_scan_listing(text: bytes) -> bool:
-    return re.fullmatch(rb"[0-9]{1,20} [0-9]{1,20}( .*)?", text, re.DOTALL) is not None
-
-
-def _is_unique_id_listing(text: bytes) -> bool:
-    return re.fullmatch(rb"[0-9]{1,20} [^ ]*", text, re.DOTALL) is not None
 
 
 def unique_id_form(exchange: Exchange, before: History) -> Judgement:
@@ -593,6 +585,8 @@ def _wrongly_refused(exchange: Exchange, before: History) -> Judgement:
         return None
     if not _names_plainly(exchange, number):
         return None
+    if number in before.unmarked and exchange.keyword in ("RETR", "LIST"):
+        return None  # judged by rset_unmarks
     if exchange.reply.text.upper().startswith(b"[SYS/"):
         return None  # the system failed (RFC 3206), which is no statement about the command
     return Broken(f"{_quote(exchange.reply.status_line)} for message {number} of {before.count}")
@@ -678,9 +672,9 @@ def _told_count(exchange: Exchange) -> tuple[str, int] | None:
     if exchange.reply is None or not exchange.reply.is_multiline:
         return None
     if exchange.scan_listings is not None:
-        return "LIST", len(exchange.scan_listings)
+        return "LIST", len({listing.number for listing in exchange.scan_listings})
     if exchange.unique_id_listings is not None:
-        return "UIDL", len(exchange.unique_id_listings)
+        return "UIDL", len({listing.number for listing in exchange.unique_id_listings})
     return None
 
 
@@ -708,57 +702,77 @@ def count_fixed(exchange: Exchange, before: History) -> Judgement:
 
 def no_arrivals(exchange: Exchange, before: History) -> Judgement:
     """No message appears that was not there at the opening."""
-    if before.marked or not before.filling.may_change or before.drop_listing is None:
+    if before.marked or not before.filling.may_change or before.first_told is None:
         return None
     told = _told_count(exchange)
     if told is None:
         return None
-    if told[1] > before.drop_listing.count:
-        return Broken(f"{_messages(told[1])}, {before.drop_listing.count} at the opening")
+    if told[1] > before.first_told:
+        return Broken(f"{_messages(told[1])}, {before.first_told} at the opening")
     return HELD
 
 
 def stat_without_marked(exchange: Exchange, before: History) -> Judgement:
     """STAT leaves out what is marked."""
-    drop = exchange.drop_listing
-    if drop is None or not before.marked or before.count is None or before.filling.may_change:
+    drop, first = exchange.drop_listing, before.first_drop
+    if drop is None or not before.marked or before.filling.may_change:
         return None
-    expected = before.count - len(before.marked)
-    if drop.count != expected:
-        marked = _numbers(before.marked)
-        return Broken(f"a count of {drop.count}, with {marked} of {before.count} marked")
-    total = before.first_total
-    if total is None or before.announces_utf8 or not before.marked <= before.sizes.keys():
+    # By what STAT itself told at the opening: a count that was wrong then is not this fault.
+    count = first.count if first is not None else before.count
+    if count is None:
+        return None
+    if drop.count != count - len(before.marked):
+        return Broken(f"a count of {drop.count}, with {_numbers(before.marked)} of {count} marked")
+    if first is None or before.announces_utf8 or not _sizes_add_up(first, before):
         return HELD
-    octets = total - sum(before.sizes[number] for number in before.marked)
+    octets = first.octets - sum(before.sizes[number] for number in before.marked)
     if drop.octets == octets:
         return HELD
     return Broken(f"{drop.octets} octets; without the marked messages it is {octets}")
+
+
+def _sizes_add_up(first: DropListing, before: History) -> bool:
+    """Every size is known, and their sum is what STAT told at the opening."""
+    return len(before.sizes) == first.count and sum(before.sizes.values()) == first.octets
 
 
 def rset_unmarks(exchange: Exchange, before: History) -> Judgement:
     """After RSET the listings are those of the opening."""
     if not before.unmarked or before.marked or before.filling.may_change:
         return None
-    drop = exchange.drop_listing
-    if drop is not None and before.count is not None:
-        if drop.count != before.count:
-            return Broken(f"a count of {drop.count} after RSET, {before.count} at the opening")
-        if before.first_total not in (None, drop.octets) and not before.announces_utf8:
-            return Broken(f"{drop.octets} octets after RSET, {before.first_total} at the opening")
-        return HELD
+    if exchange.drop_listing is not None:
+        return _same_drop_after_rset(exchange.drop_listing, before)
     listed = _listed_numbers(exchange)
     if listed is not None:
-        missing = before.unmarked.difference(listed)
+        missing = _lost_by_rset(exchange, before).difference(listed)
         return Broken(f"a listing without {_numbers(missing)} after RSET") if missing else HELD
     number = number_of(exchange)
     if number is None or number not in before.unmarked or not _is_judged(exchange, before):
         return None
-    if not _names_plainly(exchange, number):
+    if not _names_plainly(exchange, number) or exchange.keyword not in ("RETR", "LIST"):
         return None
-    if exchange.is_err and exchange.reply is not None and exchange.keyword in ("RETR", "LIST"):
+    if exchange.is_err and exchange.reply is not None:
         return Broken(f"{_quote(exchange.reply.status_line)} for message {number} after RSET")
     return HELD if exchange.is_ok else None
+
+
+def _same_drop_after_rset(drop: DropListing, before: History) -> Judgement:
+    first = before.first_drop
+    count = first.count if first is not None else before.count
+    if count is None:
+        return None
+    if drop.count != count:
+        return Broken(f"a count of {drop.count} after RSET, {count} at the opening")
+    # A server that corrects a size on reading breaks another rule.
+    if first is None or before.contents or before.announces_utf8 or drop.octets == first.octets:
+        return HELD
+    return Broken(f"{drop.octets} octets after RSET, {first.octets} at the opening")
+
+
+def _lost_by_rset(exchange: Exchange, before: History) -> frozenset[int]:
+    """What the same command listed before it was marked; else a gap is not RSET's."""
+    earlier = before.sizes if exchange.keyword == "LIST" else before.unique_ids
+    return before.unmarked.intersection(earlier)
 
 
 def _listed_numbers(exchange: Exchange) -> list[int] | None:
@@ -777,11 +791,7 @@ def message_numbers(exchange: Exchange, before: History) -> Judgement:
     numbers = _listed_numbers(exchange)
     if not numbers:
         return None
-    repeated = (
-        {number for number in numbers if numbers.count(number) > 1}
-        if (len(set(numbers)) < len(numbers))
-        else set()
-    )
+    repeated = [number for number, times in Counter(numbers).items() if times > 1]
     if repeated:
         return Broken(f"{_numbers(repeated)} listed more than once")
     if 0 in numbers:
@@ -809,7 +819,9 @@ def _complete(exchange: Exchange, before: History) -> Judgement:
         return None
     # Without a filling only a gap is sure: the count itself may be the fault.
     count = before.filling.count if before.filling.count is not None else max(numbers, default=0)
-    missing = set(range(1, count + 1)) - set(numbers) - before.marked - before.unmarked
+    missing = set(range(1, count + 1)).difference(
+        numbers, before.marked, _lost_by_rset(exchange, before)
+    )
     if missing:
         return Broken(f"no line for {_numbers(missing)} of {_messages(count)}")
     return HELD if count else None
@@ -819,10 +831,12 @@ def list_empty(exchange: Exchange, before: History) -> Judgement:
     """LIST of an empty maildrop is positive and has no lines."""
     if exchange.keyword != "LIST" or not _is_bare(exchange) or not _is_judged(exchange, before):
         return None
-    if before.state is not State.TRANSACTION or before.count != 0 or exchange.reply is None:
+    if before.state is not State.TRANSACTION or before.count != 0:
         return None
     if before.filling.may_change:
         return None
+    if exchange.reply is None:
+        return Broken("no terminating line") if exchange.partial else None
     if exchange.is_err:
         return Broken(f"{_quote(exchange.reply.status_line)} for an empty maildrop")
     return HELD if exchange.reply.is_multiline and not exchange.reply.payload else None
@@ -904,7 +918,9 @@ def unique_id_unique(exchange: Exchange, before: History) -> Judgement:
     listings = exchange.unique_id_listings
     if not listings:
         return None
-    owners = {uid: number for number, uid in before.unique_ids.items()}
+    owners: dict[bytes, int] = {}
+    if len(listings) == 1:  # of one message: beside what was told of the others
+        owners = {uid: number for number, uid in before.unique_ids.items()}
     for listing in listings:
         other = owners.setdefault(listing.unique_id, listing.number)
         if other != listing.number and _differ(other, listing.number, before):
@@ -1141,10 +1157,59 @@ CHECKS: Mapping[str, Check] = {
 }
 
 
+# Where one of these is broken, the words of a reply are no evidence for other rules.
+FRAMING_RULES = frozenset(
+    (
+        "rfc1939-3-status-indicator",
+        "rfc1939-3-response-crlf",
+        "rfc1939-3-line-crlf",
+        "rfc1939-3-multi-line-end",
+        "rfc1939-3-reply-per-command",
+        "rfc1939-3-nothing-unasked",
+        "rfc1939-3-error-single-line",
+        "rfc1939-3-single-line",
+        "rfc1939-3-stays-open",
+    )
+)
+
+
+# What a listing or a message says counts in the TRANSACTION state alone.
+_OF_TRANSACTION = frozenset(
+    (
+        "rfc1939-4-message-numbers",
+        "rfc1939-4-size-fixed",
+        "rfc1939-4-count-fixed",
+        "rfc1939-4-no-arrivals",
+        "rfc1939-5-stat-count",
+        "rfc1939-5-stat-total",
+        "rfc1939-5-stat-without-marked",
+        "rfc1939-5-list-complete",
+        "rfc1939-5-list-empty",
+        "rfc1939-5-list-argument",
+        "rfc1939-5-list-without-marked",
+        "rfc1939-5-retr",
+        "rfc1939-5-retr-same",
+        "rfc1939-5-dele",
+        "rfc1939-5-rset-unmarks",
+        "rfc1939-7-top",
+        "rfc1939-7-top-whole",
+        "rfc1939-7-unique-id-unique",
+        "rfc1939-7-unique-id-fixed",
+        "rfc1939-7-uidl-complete",
+        "rfc1939-7-uidl-argument",
+        "rfc1939-7-uidl-without-marked",
+        "rfc1939-11-exact-size",
+        "practice-final-line-end",
+    )
+)
+_EVERYWHERE = {rule: check for rule, check in CHECKS.items() if rule not in _OF_TRANSACTION}
+
+
 def judge(exchange: Exchange, before: History) -> list[tuple[str, Held | Broken]]:
     """Every rule on which the exchange says something, with what it says."""
     judged = []
-    for rule, check in CHECKS.items():
+    checks = CHECKS if before.state is State.TRANSACTION else _EVERYWHERE
+    for rule, check in checks.items():
         judgement = check(exchange, before)
         if judgement is not None:
             judged.append((rule, judgement))

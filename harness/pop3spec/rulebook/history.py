@@ -35,6 +35,7 @@ class Content:
         return len(self.beginning) == self.octets
 
 
+_NO_COUNTS: Mapping[str, int] = MappingProxyType({})
 _NO_CONTENTS: Mapping[int, Content] = MappingProxyType({})
 
 
@@ -78,15 +79,14 @@ class History:
     quit: bool = False
     capabilities: Mapping[str, tuple[str, ...]] | None = None
 
-    # The maildrop. `first_count`: messages at the opening, as far as known.
-    first_count: int | None = None
-    first_total: int | None = None
+    # The maildrop at the opening: as each command told it before anything was marked.
+    first_drop: DropListing | None = None
+    first_counts: Mapping[str, int] = field(default_factory=lambda: _NO_COUNTS)
     sizes: Mapping[int, int] = field(default_factory=lambda: _NOTHING)
     unique_ids: Mapping[int, bytes] = field(default_factory=lambda: _NO_IDS)
     contents: Mapping[int, Content] = field(default_factory=lambda: _NO_CONTENTS)
     marked: frozenset[int] = frozenset()
     unmarked: frozenset[int] = frozenset()  # marked once, then unmarked by RSET
-    saw_all_ids: bool = False
 
     # The same point of the session: nothing was marked or unmarked since.
     drop_listing: DropListing | None = None
@@ -95,8 +95,15 @@ class History:
 
     @property
     def count(self) -> int | None:
-        """The messages at the opening: by the filling, else as first told."""
-        return self.filling.count if self.filling.count is not None else self.first_count
+        """The messages at the opening: by the filling, else as STAT told first."""
+        if self.filling.count is not None:
+            return self.filling.count
+        return None if self.first_drop is None else self.first_drop.count
+
+    @property
+    def first_told(self) -> int | None:
+        """The messages at the opening as the first command told them that did."""
+        return next(iter(self.first_counts.values()), None)
 
     @property
     def announces_utf8(self) -> bool:
@@ -122,7 +129,7 @@ class History:
             word = "AUTH"
         learn = _LEARN.get(word)
         learned: dict[str, object] = {"user_was_last": False}
-        if learn is not None:
+        if learn is not None and (self.state is State.TRANSACTION or word in _BEFORE_LOGIN):
             learned |= learn(self, exchange)
         return learned
 
@@ -153,13 +160,19 @@ class History:
         if drop is None:
             return {}
         learned: dict[str, object] = {"drop_listing": drop}
-        if self.first_count is None:
-            learned["first_count"] = drop.count + len(self.marked)
-        elif self.filling.may_change and not self.marked:
-            learned["first_count"] = drop.count
-        if self.first_total is None and not self.marked:
-            learned["first_total"] = drop.octets
-        return learned
+        if self.is_untouched and self.first_drop is None:
+            learned["first_drop"] = drop
+        return learned | self._told("STAT", drop.count)
+
+    @property
+    def is_untouched(self) -> bool:
+        """Nothing was marked in this session."""
+        return not self.marked and not self.unmarked
+
+    def _told(self, word: str, count: int) -> dict[str, object]:
+        if word in self.first_counts or not self.is_untouched:
+            return {}
+        return {"first_counts": MappingProxyType({**self.first_counts, word: count})}
 
     def _list(self, exchange: Exchange) -> dict[str, object]:
         listings = exchange.scan_listings
@@ -172,7 +185,7 @@ class History:
             learned["sizes"] = MappingProxyType({**self.sizes, **new})
         if exchange.reply.is_multiline:
             learned["scan_listing"] = MappingProxyType(listed)
-            learned |= self._count_from(listed)
+            learned |= self._told("LIST", len(listed))
         return learned
 
     def _uidl(self, exchange: Exchange) -> dict[str, object]:
@@ -185,16 +198,9 @@ class History:
         if new:
             learned["unique_ids"] = MappingProxyType({**self.unique_ids, **new})
         if exchange.reply.is_multiline:
-            learned["unique_id_count"] = len(listings)
-            if not self.marked:
-                learned["saw_all_ids"] = True
-            learned |= self._count_from(listed)
+            learned["unique_id_count"] = len(listed)
+            learned |= self._told("UIDL", len(listed))
         return learned
-
-    def _count_from(self, listed: Mapping[int, object]) -> dict[str, object]:
-        if self.first_count is not None:
-            return {}
-        return {"first_count": max((*listed, *self.marked), default=0)}
 
     def _retr(self, exchange: Exchange) -> dict[str, object]:
         number = number_of(exchange)
@@ -226,6 +232,8 @@ _ELSEWHERE: dict[str, object] = {
     "scan_listing": None,
     "unique_id_count": None,
 }
+
+_BEFORE_LOGIN = frozenset({"USER", "PASS", "APOP", "AUTH", "QUIT", "CAPA"})
 
 _LEARN = {
     "USER": History._user,

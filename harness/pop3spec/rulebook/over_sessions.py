@@ -18,6 +18,7 @@ class SessionFacts:
 
     `test` is the id of the test that drove it, `filling` names the filling of
     the maildrop that it saw, `opened` and `closed` are seconds on one clock.
+    `counts` has the messages at the opening by each command that told them.
     `unique_ids` are those of a complete listing at the opening, None where
     there was none; `digests` are of the messages that were retrieved. `ended`
     is 'quit', 'quit refused' or 'dropped'.
@@ -28,7 +29,7 @@ class SessionFacts:
     opened: float
     closed: float
     timestamp: str | None
-    count: int | None
+    counts: Mapping[str, int]
     unique_ids: Mapping[int, str] | None
     digests: Mapping[int, str]
     marked: tuple[int, ...]
@@ -95,9 +96,12 @@ class _Pair:
         return tuple(dict.fromkeys((self.earlier.test, self.later.test)))
 
     @property
-    def expected_count(self) -> int:
-        removed = len(self.earlier.marked) if self.earlier.ended == "quit" else 0
-        return (self.earlier.count or 0) - removed
+    def counts(self) -> tuple[int, int] | None:
+        """The messages at both openings, told by the same command."""
+        for word in ("UIDL", "LIST", "STAT"):
+            if word in self.earlier.counts and word in self.later.counts:
+                return self.earlier.counts[word], self.later.counts[word]
+        return None
 
     @property
     def missing(self) -> set[str]:
@@ -118,7 +122,7 @@ def _ids(session: SessionFacts) -> Iterable[str]:
 def _pairs(sessions: Sequence[SessionFacts]) -> Iterator[_Pair]:
     by_filling: dict[str, list[SessionFacts]] = defaultdict(list)
     for session in sessions:
-        if session.filling and session.count is not None and not session.may_change:
+        if session.filling and session.counts and not session.may_change:
             by_filling[session.filling].append(session)
     for group in by_filling.values():
         group.sort(key=lambda session: session.opened)
@@ -131,15 +135,15 @@ def _pairs(sessions: Sequence[SessionFacts]) -> Iterator[_Pair]:
 def update_removes(sessions: Sequence[SessionFacts]) -> _Judged:
     """What was marked is gone after a positive reply to QUIT (RFC 1939, section 6)."""
     for pair in _pairs(sessions):
-        earlier, later = pair.earlier, pair.later
-        if earlier.ended != "quit" or not earlier.marked:
+        marked = len(pair.earlier.marked)
+        if pair.earlier.ended != "quit" or not marked or pair.counts is None:
             continue
-        still = pair.marked.intersection(_ids(later))
+        still = pair.marked.intersection(_ids(pair.later))
+        before, after = pair.counts
         if still:
-            yield Broken(f"{len(still)} of {len(earlier.marked)} marked, still there"), pair.tests
-        elif (later.count or 0) > pair.expected_count:
-            got = f"{later.count} messages, of {earlier.count} with {len(earlier.marked)} marked"
-            yield Broken(got), pair.tests
+            yield Broken(f"{len(still)} of {marked} marked messages still there"), pair.tests
+        elif after > before - marked:
+            yield Broken(f"{after} messages, of {before} with {marked} marked"), pair.tests
         else:
             yield HELD, ()
 
@@ -147,30 +151,28 @@ def update_removes(sessions: Sequence[SessionFacts]) -> _Judged:
 def unmarked_stay(sessions: Sequence[SessionFacts]) -> _Judged:
     """What was not marked is there after QUIT (RFC 1939, section 6)."""
     for pair in _pairs(sessions):
-        if pair.earlier.ended == "dropped" or pair.earlier.expires:
-            continue
-        yield _loss(pair, "QUIT")
+        if pair.earlier.ended != "dropped" and not pair.earlier.expires:
+            yield from _loss(pair, len(pair.earlier.marked), pair.marked, "QUIT")
 
 
 def no_removal_without_quit(sessions: Sequence[SessionFacts]) -> _Judged:
     """Everything is there after a session without QUIT (RFC 1939, section 6)."""
     for pair in _pairs(sessions):
-        if pair.earlier.ended == "dropped" and pair.earlier.marked:
-            yield _loss(pair, "a session without QUIT")
+        if pair.earlier.ended == "dropped":
+            yield from _loss(pair, 0, set(), "a session without QUIT")
 
 
-def _loss(pair: _Pair, how: str) -> tuple[Held | Broken, tuple[str, ...]]:
-    least = (pair.earlier.count or 0) - (
-        len(pair.earlier.marked) if pair.earlier.ended != "dropped" else 0
-    )
-    if (pair.later.count or 0) < least:
-        return Broken(f"{pair.later.count} messages after {how}, {least} expected"), pair.tests
-    both = pair.earlier.unique_ids is not None and pair.later.unique_ids is not None
-    gone = pair.missing - (pair.marked if pair.earlier.ended != "dropped" else set())
-    if both and gone and pair.marked & set(_ids(pair.later)):
-        # As many as expected, but others: an unmarked one went instead.
-        return Broken(f"another message than the marked one is gone after {how}"), pair.tests
-    return HELD, ()
+def _loss(pair: _Pair, removed: int, removed_ids: set[str], how: str) -> _Judged:
+    """Fewer messages than may be there, or as many and others than the marked gone."""
+    if pair.counts is None:
+        return
+    before, after = pair.counts
+    if after < before - removed:
+        yield Broken(f"{after} messages after {how}, {before - removed} expected"), pair.tests
+    elif pair.missing - removed_ids and removed_ids.intersection(_ids(pair.later)):
+        yield Broken(f"another message than the marked one is gone after {how}"), pair.tests
+    else:
+        yield HELD, ()
 
 
 def ids_persist(sessions: Sequence[SessionFacts]) -> _Judged:

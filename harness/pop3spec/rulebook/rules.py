@@ -94,18 +94,23 @@ def _files() -> Mapping[str, bytes]:
     return {path.name: path.read_bytes() for path in paths}
 
 
+def read_rules(files: Mapping[str, bytes]) -> dict[str, Rule]:
+    """The rules in these files by id; YamlError where one cannot be read, or is taken."""
+    rules: dict[str, Rule] = {}
+    for name, octets in files.items():
+        text = decoded(octets, name)
+        for index, rule in enumerate(load_text(text, name, RuleFile).rules):
+            if rule.id in rules:
+                where = locate(text, name, ("rules", index, "id"))
+                raise YamlError(where, f"the rule id {rule.id!r} is taken")
+            rules[rule.id] = rule
+    return rules
+
+
 @cache
 def rulebook() -> Mapping[str, Rule]:
     """Every rule by its id, in the order of the files."""
-    book: dict[str, Rule] = {}
-    for name, octets in _files().items():
-        text = decoded(octets, name)
-        for index, rule in enumerate(load_text(text, name, RuleFile).rules):
-            if rule.id in book:
-                where = locate(text, name, ("rules", index, "id"))
-                raise YamlError(where, f"the rule id {rule.id!r} is taken")
-            book[rule.id] = rule
-    return MappingProxyType(book)
+    return MappingProxyType(read_rules(_files()))
 
 
 def rules_digest() -> str:

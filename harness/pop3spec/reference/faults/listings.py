@@ -329,12 +329,14 @@ class _LastMessageListedTwice(Session):
 @fault(
     "number-of-one-digit",
     breaks=["rfc1939-4-message-numbers", "rfc1939-5-list-complete"],
-    copies="a field of one character holds the number, so message 10 is listed as 0",
+    copies="up to ten one character is printed for a number, so message 10 is listed as 0",
     edge=True,
 )
 class _NumberOfOneDigit(Session):
     def scan_listings(self, messages: Sequence[Message]) -> bytes:
-        return super().scan_listings([replace(each, number=each.number % 10) for each in messages])
+        return super().scan_listings(
+            [replace(each, number=0) if each.number == 10 else each for each in messages]
+        )
 
 
 class _FindsNumbers(Session):

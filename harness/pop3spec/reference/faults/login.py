@@ -205,9 +205,7 @@ class _PassWithoutUser(Session):
     def pass_command(self, password: bytes) -> bytes:
         if self.named is None:
             fitting = [
-                name
-                for name, (_, secret) in self.maildrops.accounts.items()
-                if secret == password
+                name for name, (_, secret) in self.maildrops.accounts.items() if secret == password
             ]
             self.named = fitting[0] if fitting else None
         return super().pass_command(password)

@@ -70,7 +70,7 @@ class _UnknownIgnoredAfterLogin(Session):
     def unknown(self, word: bytes) -> bytes:
         if self.state is State.AUTHORIZATION or super().keyword(word) in COMMANDS:
             return super().unknown(word)
-        return self.positive(b"")
+        return self.positive(b"ignored")
 
 
 @fault(
@@ -255,7 +255,7 @@ class _RsetWantsAnArgument(Session):
     def answer(self, line: bytes) -> bytes:
         if line.upper() == b"RSET":
             return super().answer(b"RSET bare")
-        return super().answer(b"RSET" if re.fullmatch(rb"(?i)RSET \d+", line) else line)
+        return super().answer(b"RSET" if re.fullmatch(rb"(?i)RSET \S+", line) else line)
 
 
 # States.
@@ -268,8 +268,8 @@ class _RsetWantsAnArgument(Session):
 )
 class _StatesNotChecked(Session):
     def is_in_state(self, keyword: str) -> bool:
-        is_harmless = keyword == "NOOP" or State.AUTHORIZATION in COMMANDS[keyword].states
-        return super().is_in_state(keyword) or not is_harmless
+        needs_maildrop = State.AUTHORIZATION not in COMMANDS[keyword].states
+        return super().is_in_state(keyword) or (needs_maildrop and keyword != "NOOP")
 
 
 @fault(
@@ -297,9 +297,7 @@ class _StatAfterRefusedLogin(Session):
         return super().login_refused()
 
     def is_in_state(self, keyword: str) -> bool:
-        return super().is_in_state(keyword) or (
-            self.was_refused and keyword in ("STAT", "LIST")
-        )
+        return super().is_in_state(keyword) or (self.was_refused and keyword in ("STAT", "LIST"))
 
 
 @fault(

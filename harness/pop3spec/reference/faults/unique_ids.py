@@ -4,8 +4,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from pop3spec.protocol.commands import State
-from pop3spec.protocol.replies import TERMINATOR
 from pop3spec.reference.faults.fault import FaultTable
 from pop3spec.reference.maildrops import Maildrops, Message
 from pop3spec.reference.session import Session
@@ -292,20 +290,3 @@ class _UniqueIdsBeginAgain(_AssignedIds):
 
     def new_id(self, message: Message, assigned: Mapping[str, bytes]) -> bytes:
         return b"uid-%d" % (len(assigned) + 1)
-
-
-# The end of the listing.
-
-
-@fault(
-    "uidl-ends-in-close",
-    breaks=["rfc1939-3-multi-line-end", "rfc1939-3-stays-open"],
-    copies="the writer marks the end of a listing as HTTP/1.0 did, by closing the connection",
-)
-class _UidlEndsInClose(Session):
-    def uidl_command(self, argument: bytes | None = None) -> bytes:
-        reply = super().uidl_command(argument)
-        if argument is not None:
-            return reply
-        self.closing = True
-        return reply.removesuffix(TERMINATOR)

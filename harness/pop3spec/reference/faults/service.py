@@ -1,0 +1,61 @@
+"""Faults that reach beyond their session: the next client is not served."""
+
+import socket
+
+from pop3spec.reference.faults.fault import FaultTable
+from pop3spec.reference.front import Front
+from pop3spec.reference.session import Session
+
+TABLE = FaultTable()
+fault = TABLE.fault
+
+
+class _EndsService(Session):
+    """A session in which something happened that ends the service for others."""
+
+    ends_service = False
+
+
+class _StopsListening(Front):
+    def reply(self, connection: socket.socket, session: Session, replies: bytes) -> None:
+        if isinstance(session, _EndsService) and session.ends_service:
+            self.listener.close()
+        super().reply(connection, session, replies)
+
+
+@fault(
+    "unknown-command-stops-listening",
+    breaks=["robust-serves-next-client"],
+    copies="an error that nobody catches ends the loop that accepts connections",
+    parts=(_StopsListening,),
+)
+class _UnknownCommandStopsListening(_EndsService):
+    def unknown(self, word: bytes) -> bytes:
+        self.ends_service = True
+        return super().unknown(word)
+
+
+class _TurnsClientsAway(Front):
+    is_broken = False
+
+    def reply(self, connection: socket.socket, session: Session, replies: bytes) -> None:
+        if isinstance(session, _EndsService) and session.ends_service:
+            self.is_broken = True
+        super().reply(connection, session, replies)
+
+    def talk(self, connection: socket.socket, session: Session) -> None:
+        if not self.is_broken:
+            super().talk(connection, session)
+
+
+@fault(
+    "bad-number-turns-clients-away",
+    breaks=["robust-serves-next-client"],
+    copies="WildDuck 603ee5bf: a number such as 1.5 breaks what all sessions share",
+    edge=True,
+    parts=(_TurnsClientsAway,),
+)
+class _BadNumberTurnsClientsAway(_EndsService):
+    def malformed(self, keyword: str) -> bytes:
+        self.ends_service = True
+        return super().malformed(keyword)

@@ -1,0 +1,104 @@
+"""A whole run against the reference server with a fault: which rules are accused."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from pop3spec.collected import home
+from pop3spec.embedded import start_embedded
+from pop3spec.reference.faults import FAULTS
+from pop3spec.rulebook.checks import Broken
+from pop3spec.rulebook.over_sessions import SessionFacts, judge_sessions
+from pop3spec.rulebook.rules import rulebook
+from pop3spec.run import Run, Task
+from pop3spec.scenario import Scenario, load_scenarios, scenario_id
+from pop3spec.settings import Settings
+from pop3spec.target import Timeouts
+from pop3spec.verdict import Outcome, Verdict
+
+# Silence is recognised fast on loopback; a slow machine only makes a proof slower.
+_TIMEOUTS = Timeouts(connect=5.0, login=1.0, reply=1.0)
+
+
+@dataclass
+class Proof:
+    """What a run came to: outcomes by scenario, and the rules accused and exercised."""
+
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    accused: dict[str, str] = field(default_factory=dict)
+    exercised: set[str] = field(default_factory=set)
+
+    @property
+    def errors(self) -> list[str]:
+        """Scenarios in which pop3spec itself failed."""
+        return [
+            f"{name}: {outcome.detail}"
+            for name, outcome in self.outcomes.items()
+            if outcome.verdict is Verdict.ERROR
+        ]
+
+
+@cache
+def all_scenarios() -> Sequence[tuple[str, Scenario]]:
+    """Our own scenarios with their ids."""
+    root = home() / "scenarios"
+    return [
+        (scenario_id(path, root, scenario.id), scenario)
+        for path in sorted(root.rglob("*.yaml"))
+        for scenario in load_scenarios(path, rulebook().keys()).scenarios
+    ]
+
+
+def prove(*faults: str, jobs: int | None = None) -> Proof:
+    """Judge the reference server with these faults by everything that there is."""
+    embedded = start_embedded(faults=faults, timeouts=_TIMEOUTS)
+    settings = Settings(embedded.target, Path(), jobs=jobs)
+    run = Run(settings, embedded.target, embedded.door, back_off=(0.02, 0.05, 0.1))
+    proof = Proof()
+    try:
+        run.begin()
+        tasks = [
+            (name, Task(scenario, run.observed.transport)) for name, scenario in all_scenarios()
+        ]
+        run.start([task for _, task in tasks])
+        proof.outcomes = {name: run.outcome(task) for name, task in tasks}
+    finally:
+        run.end()
+        embedded.close()
+    facts: list[SessionFacts] = []
+    introduction = {"introduction": run.introduction} if run.introduction else {}
+    for name, outcome in {**introduction, **proof.outcomes}.items():
+        facts += outcome.facts
+        proof.exercised |= outcome.exercised
+        for finding in outcome.findings:
+            proof.accused.setdefault(
+                finding.rule, f"{name}: {finding.command}: {finding.expected} | {finding.got}"
+            )
+    for judged in judge_sessions(facts):
+        proof.exercised.add(judged.rule)
+        if isinstance(judged.judgement, Broken):
+            proof.accused.setdefault(judged.rule, f"sessions: {judged.judgement.got}")
+    return proof
+
+
+def _show(name: str) -> None:
+    proof = prove(name)
+    breaks = FAULTS[name].breaks
+    missed, extra = breaks - proof.accused.keys(), proof.accused.keys() - breaks
+    print(f"{'ok ' if not missed and not extra else '!! '} {name}", flush=True)
+    for rule in sorted(missed):
+        print(f"     missed  {rule}")
+    for rule in sorted(extra):
+        print(f"     extra   {rule}\n               {proof.accused[rule]}")
+    for error in proof.errors:
+        print(f"     error   {error}")
+
+
+if __name__ == "__main__":
+    for fault in sys.argv[1:] or FAULTS:
+        try:
+            _show(fault)
+        except Exception as error:
+            print(f"!!  {fault} raised {error!r}", flush=True)

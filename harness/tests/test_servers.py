@@ -1,0 +1,267 @@
+"""The machinery around real servers; installing them is tried by running them."""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from servers import __main__ as command_line
+from servers import environments, judge, processes, roots, slots
+from servers.registry import SERVERS
+from servers.running import (
+    Account,
+    LeftOutError,
+    Running,
+    Server,
+    ServerFailedError,
+    new_accounts,
+    profile_text,
+    write_profile,
+)
+
+
+@pytest.fixture(autouse=True)
+def _cache_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def sleeper() -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(["sleep", "60"]) as process:
+        yield process
+        process.kill()
+
+
+class Sleeping:
+    """A server that never answers, with the API of the modules."""
+
+    NAME = "sleeping"
+
+    def __init__(self, problem: Exception | None = None) -> None:
+        self.problem = problem
+
+    def describe(self) -> str:
+        return "sleeps"
+
+    def up(self, state: Path) -> Running:
+        state = processes.take(state)
+        processes.start(state, ["sleep", "60"])
+        if self.problem is not None:
+            raise self.problem
+        return write_profile(running(profile=state / "profile.yaml"))
+
+    def down(self, state: Path) -> None:
+        processes.give_back(state)
+
+
+def running(profile: Path, tls: bool = False) -> Running:
+    return Running(
+        address="127.0.0.1:1110",
+        tls_address="127.0.0.1:1995" if tls else None,
+        accounts=(Account("alice", "p: 'q' #\"r\""), Account("bob", "12345678")),
+        maildrop="maildir:/tmp/a b/{user}",
+        ca=Path("/tmp/ca.pem") if tls else None,
+        profile=profile,
+        version="1.0",
+    )
+
+
+@pytest.mark.parametrize("server", SERVERS.values(), ids=SERVERS)
+def test_every_module_offers_the_same(server: Server) -> None:
+    assert SERVERS[server.NAME] is server
+    assert "\n" not in server.describe()
+    assert callable(server.up)
+    assert callable(server.down)
+
+
+def test_a_profile_reads_back_as_what_was_said() -> None:
+    profile = yaml.safe_load(profile_text(running(Path("profile.yaml"), tls=True)))
+
+    assert profile == {
+        "target": "127.0.0.1:1110",
+        "tls-target": "127.0.0.1:1995",
+        "ca": "/tmp/ca.pem",
+        "tls-name": "localhost",
+        "maildrop": "maildir:/tmp/a b/{user}",
+        "accounts": [
+            {"user": "alice", "password": "p: 'q' #\"r\""},
+            {"user": "bob", "password": "12345678"},
+        ],
+        "timeouts": {"connect": "15s", "login": "30s", "reply": "6s"},
+    }
+
+
+def test_a_profile_without_tls_does_not_mention_it() -> None:
+    text = profile_text(running(Path("profile.yaml")))
+
+    assert "tls" not in text
+    assert "ca:" not in text
+
+
+def test_accounts_have_strong_passwords_of_their_own() -> None:
+    passwords = {account.password for account in new_accounts()}
+
+    assert len(passwords) == 4
+    assert min(map(len, passwords)) >= 16
+
+
+def test_giving_a_state_directory_back_ends_its_processes(tmp_path: Path) -> None:
+    state = processes.take(tmp_path / "state")
+    process = processes.start(state, ["sleep", "60"])
+
+    processes.give_back(state)
+
+    assert not processes.is_alive(process)
+    assert not state.exists()
+
+
+def test_a_number_that_passed_to_another_process_is_left_alone(
+    tmp_path: Path, sleeper: subprocess.Popen[bytes]
+) -> None:
+    state = processes.take(tmp_path / "state")
+    current = processes.process_of(sleeper.pid)
+    assert current is not None
+    processes.remember(state, [processes.Process(current.pid, current.started - 1)])
+
+    processes.give_back(state)
+
+    assert sleeper.poll() is None
+
+
+def test_a_directory_of_somebody_else_is_neither_taken_nor_removed(tmp_path: Path) -> None:
+    (tmp_path / "letter").touch()
+
+    with pytest.raises(ServerFailedError, match="no server of ours"):
+        processes.take(tmp_path)
+    processes.give_back(tmp_path)
+
+    assert (tmp_path / "letter").exists()
+
+
+def test_the_next_up_ends_what_a_killed_run_left() -> None:
+    server = Sleeping()
+    left = slots.bring_up(server, None).profile.parent
+    [process] = processes.remembered(left)
+
+    with slots.borrowed(server, None) as second:
+        assert not processes.is_alive(process)
+        assert not left.exists()
+        assert second.profile.parent != left
+
+    assert not second.profile.parent.exists()
+    assert slots.state_of(server.NAME) is None
+
+
+def test_an_up_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+
+    with pytest.raises(ServerFailedError):
+        slots.bring_up(Sleeping(ServerFailedError("no")), state)
+
+    assert not state.exists()
+
+
+def test_a_server_that_ends_is_not_waited_for(tmp_path: Path) -> None:
+    state = processes.take(tmp_path / "state")
+    processes.start(state, ["sh", "-c", "echo out of memory; sleep 0.1"])
+    [port] = processes.free_ports(1)
+    began = time.monotonic()
+
+    with pytest.raises(ServerFailedError, match="out of memory"):
+        processes.wait_for_greeting(state, "127.0.0.1", port)
+
+    assert time.monotonic() - began < 5
+
+
+def test_without_root_a_server_is_left_out_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+
+    code = command_line.main(["up", "dovecot"])
+
+    assert code == 0
+    assert capsys.readouterr().out == "dovecot: left out: needs root and overlay mounts\n"
+
+
+def test_what_judging_meets_is_in_its_line(tmp_path: Path) -> None:
+    left_out = judge.judge(Sleeping(LeftOutError("needs root")), tmp_path / "a", [])
+    failed = judge.judge(Sleeping(ServerFailedError("no port")), tmp_path / "b", [])
+
+    assert left_out.is_accounted_for
+    assert not failed.is_accounted_for
+    assert judge.line(left_out) == "sleeping: left out: needs root"
+    assert judge.line(failed) == "sleeping: did not come up: no port; exit code 3; 0 s"
+
+
+def test_judging_hands_on_the_options_and_the_exit_code(tmp_path: Path) -> None:
+    judged = judge.judge(Sleeping(), tmp_path / "state", ["--no-such-option-of-pytest"])
+
+    assert judged.exit_code == 4
+    assert not judged.is_accounted_for
+
+
+def test_counts_are_those_of_this_run(tmp_path: Path) -> None:
+    profile, results = tmp_path / "profile.yaml", tmp_path / "results.json"
+    verdicts = ["pass", "fail", "pass"]
+    results.write_text(json.dumps({"scenarios": [{"verdict": each} for each in verdicts]}))
+    os.utime(results, (1, 1))
+    profile.touch()
+
+    assert judge.counts(results, newer_than=profile) == "no results"
+    os.utime(results)
+    assert judge.counts(results, newer_than=profile) == "2 pass, 1 fail"
+
+
+@pytest.mark.parametrize(
+    "words, names, rest",
+    [
+        (
+            ["judge", "voidpop", "-k", "stat", "--fuzz=off"],
+            ["voidpop"],
+            ["-k", "stat", "--fuzz=off"],
+        ),
+        (["judge", "voidpop", "--", "-x"], ["voidpop"], ["-x"]),
+        (["all", "-x"], list(SERVERS), ["-x"]),
+        (["judge", "all"], list(SERVERS), []),
+        (["down", "all"], list(SERVERS), []),
+        (["list"], [], []),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_the_command_line_names_servers_and_options(
+    words: list[str], names: list[str], rest: list[str]
+) -> None:
+    options = command_line.read_options(words)
+
+    assert [server.NAME for server in options.servers] == names
+    assert options.pytest_options == rest
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["up"], ["up", "all"], ["up", "voidpop", "-x"], ["judge", "all", "--state-dir=/tmp/x"]],
+    ids=lambda value: " ".join(value),
+)
+def test_a_command_that_makes_no_sense_is_refused(words: list[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        command_line.read_options(words)
+
+    assert refused.value.code == 2
+
+
+def test_a_release_is_pinned() -> None:
+    assert environments.Release("twisted", "1.2", "tls").requirement == "twisted[tls]==1.2"
+
+
+def test_another_recipe_is_another_installation() -> None:
+    if not Path("/var/lib/dpkg/status").exists():
+        pytest.skip("no Debian")
+    one, other = roots.Recipe("a", ("b",)), roots.Recipe("a", ("c",))
+
+    assert roots.fingerprint(one) != roots.fingerprint(other)
