@@ -67,6 +67,9 @@ def _parser() -> argparse.ArgumentParser:
         help="repeatable (default: alice:wonderland)",
     )
     serve.add_argument("--maildir", type=Path, metavar="DIR", help="a Maildir for each user in it")
+    serve.add_argument(
+        "--failed-login-delay", type=float, default=0.0, metavar="SECONDS", help="as servers do"
+    )
     serve.add_argument("--fault", action="append", default=[], metavar="NAME", help="repeatable")
     serve.add_argument("--list-faults", action="store_true", help="the faults, and what they break")
     serve.set_defaults(command=serve_reference)
@@ -86,11 +89,10 @@ def run(arguments: Sequence[str]) -> int:
         print(_RUN_HELP)
         return 0
     target, rest = _target_of(arguments)
-    # Paths are what is left when options with a value of their own are put aside.
-    rest, paths = _paths_of(rest)
+    words, has_paths = _for_pytest(rest)
     root = home()
     settings = Path(__file__).with_name("run.ini")
-    chosen = paths or [str(root / "scenarios"), str(root / "suites")]
+    ours = (str(root / "scenarios"), str(root / "suites"))
     return int(
         pytest.main(
             [
@@ -99,8 +101,9 @@ def run(arguments: Sequence[str]) -> int:
                 "-p",
                 "pop3spec.plugin",
                 *([f"--target={target}"] if target else []),
-                *rest,
-                *chosen,
+                # In front, where no option takes them for its value.
+                *(() if has_paths else ours),
+                *words,
             ]
         )
     )
@@ -133,38 +136,42 @@ def _target_of(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
     return None, list(arguments)
 
 
-def _paths_of(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Options, and the existing files or directories among the plain words."""
+def _for_pytest(arguments: Sequence[str]) -> tuple[list[str], bool]:
+    """The words with paths that pytest can find, and whether there are any."""
     from pop3spec.options import OPTIONS_WITH_VALUE
 
     takes_value = {f"--{name}" for name in OPTIONS_WITH_VALUE} | _PYTEST_WITH_VALUE
-    options: list[str] = []
-    paths: list[str] = []
-    words = iter(arguments)
-    for word in words:
-        if word in takes_value:
-            options.append(word)
-            options += [value for value in [next(words, None)] if value is not None]
-        elif word.startswith("-"):
-            options.append(word)
-        else:
-            paths.append(_found(word))
-    return options, paths
+    words: list[str] = []
+    has_paths = False
+    before = ""
+    for word in arguments:
+        found = None if word.startswith("-") or before in takes_value else _found(word)
+        words.append(found or word)
+        has_paths |= found is not None
+        before = word
+    return words, has_paths
 
 
+# Of pytest's own options, and its plugins', those whose value may look like one of our paths.
 _PYTEST_WITH_VALUE = frozenset(
-    ("-k", "-m", "-n", "-p", "-o", "-r", "-W", "-c", "--maxfail", "--tb", "--durations", "--color")
+    [
+        *("-k", "-m", "-n", "-p", "-o", "-r", "-W", "-c", "--maxfail", "--tb", "--durations"),
+        *("--color", "--junit-xml", "--junitxml", "--basetemp", "--ignore", "--ignore-glob"),
+        *("--deselect", "--log-file", "--confcutdir", "--rootdir", "--cov-config", "--cov-report"),
+    ]
 )
 
 
-def _found(word: str) -> str:
-    """A path as pytest can find it: from here, else from our home, as replay commands say it."""
+def _found(word: str) -> str | None:
+    """A path that exists: from here, else from our home, as replay commands say it."""
     from pop3spec.collected import home
 
     path, colons, name = word.partition("::")
-    if not Path(path).exists() and (home() / path).exists():
-        path = str(home() / path)
-    return f"{path}{colons}{name}"
+    if Path(path).exists():
+        return word
+    if path and (home() / path).exists():
+        return f"{home() / path}{colons}{name}"
+    return None
 
 
 # --- rules ---
@@ -285,6 +292,7 @@ def serve_reference(options: argparse.Namespace) -> int:
             accounts={account.user: account.password for account in accounts},
             maildir=options.maildir,
             faults=options.fault,
+            failed_login_delay=options.failed_login_delay,
             ready=ready,
         )
     except ValueError as error:

@@ -224,6 +224,8 @@ def connect(address: Address, timeout: float, source: str | None = None) -> Conn
         raise ConnectionFailed(
             f"the host {address.host!r} is unknown ({error.strerror})"
         ) from error
+    except UnicodeError as error:  # a label that is empty or too long
+        raise ConnectionFailed(f"the host {address.host!r} is no name of a host") from error
     except OSError as error:
         raise ConnectionFailed(f"no connection to {address}: {_reason(error)}") from error
     return Connection(sock, str(address))

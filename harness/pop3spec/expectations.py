@@ -1,23 +1,29 @@
 """What a step expects, held against the exchange that came."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pop3spec.protocol.replies import Reply
 from pop3spec.protocol.text import show
 from pop3spec.scenario import Expect, Status
-from pop3spec.template import fill, match_text
+from pop3spec.template import Template, fill, match_text
 from pop3spec.transcript import Exchange
 
 _QUOTED = 200
+_FIELD = re.compile(rb"[!-9;-~]+:")
 
 
 @dataclass(frozen=True)
 class Unmet:
-    """An expectation that did not come true: words behind 'expected' and 'got'."""
+    """An expectation that did not come true: words behind 'expected' and 'got'.
+
+    `of_status`: already the status indicator is another, or no reply came.
+    """
 
     expected: str
     got: str
+    of_status: bool = False
 
 
 def _quote(octets: bytes) -> str:
@@ -33,14 +39,22 @@ def got_instead(exchange: Exchange) -> str:
 
 
 def unmet(
-    expect: Expect, exchange: Exchange, values: dict[str, bytes], save: Sequence[str]
+    expect: Expect,
+    exchange: Exchange,
+    values: dict[str, bytes],
+    save: Sequence[str],
+    *,
+    adds_headers: bool = False,
 ) -> Unmet | None:
-    """The first expectation on a reply that is not met; saved values go into `values`."""
+    """The first expectation on a reply that is not met; saved values go into `values`.
+
+    `adds_headers`: messages may have more header fields than were delivered.
+    """
     reply = exchange.reply
     if reply is None:
-        return Unmet(_wanted(expect), got_instead(exchange))
+        return Unmet(_wanted(expect), got_instead(exchange), of_status=True)
     if not _has_status(expect.status, reply):
-        return Unmet(_wanted(expect), got_instead(exchange))
+        return Unmet(_wanted(expect), got_instead(exchange), of_status=True)
     if expect.code is not None and not _has_code(expect.code, reply):
         return Unmet(f"the response code [{expect.code}]", got_instead(exchange))
     if expect.text is not None:
@@ -49,8 +63,10 @@ def unmet(
             return Unmet(f"the text {expect.text}", _quote(reply.text))
         values |= captured
     if expect.octets is not None:
-        return _unmet_octets(expect, reply, values, save)
-    return _unmet_lines(expect, reply)
+        problem = _unmet_octets(expect.octets, reply, values, save)
+        if problem is not None:
+            return problem
+    return _unmet_lines(expect, reply, adds_headers)
 
 
 def _wanted(expect: Expect) -> str:
@@ -76,21 +92,20 @@ def _has_code(code: str, reply: Reply) -> bool:
 
 
 def _unmet_octets(
-    expect: Expect, reply: Reply, values: dict[str, bytes], save: Sequence[str]
+    wanted: Template, reply: Reply, values: dict[str, bytes], save: Sequence[str]
 ) -> Unmet | None:
-    assert expect.octets is not None
     count = str(len(reply.content)).encode()
-    captured = match_text(expect.octets, count, values, save)
+    captured = match_text(wanted, count, values, save)
     if captured is None:
-        wanted = show(fill(expect.octets, values))
-        return Unmet(f"{wanted} octets", f"{count.decode()} octets")
+        return Unmet(f"{show(fill(wanted, values))} octets", f"{count.decode()} octets")
     values |= captured
     return None
 
 
-def _unmet_lines(expect: Expect, reply: Reply) -> Unmet | None:
+def _unmet_lines(expect: Expect, reply: Reply, adds_headers: bool) -> Unmet | None:
     if expect.message is not None:
-        return _difference(_lines_of(expect.message.octets), list(reply.lines), reply)
+        wanted, got = _lines_of(expect.message.octets), list(reply.lines)
+        return _difference(wanted, without_added(wanted, got) if adds_headers else got, reply)
     if expect.lines is not None:
         return _difference(list(expect.lines), list(reply.lines), reply)
     if expect.contains_lines is not None:
@@ -101,6 +116,22 @@ def _unmet_lines(expect: Expect, reply: Reply) -> Unmet | None:
 def _lines_of(content: bytes) -> list[bytes]:
     lines = content.split(b"\r\n")
     return lines[:-1] if lines[-1] == b"" else lines
+
+
+def without_added(wanted: Sequence[bytes], got: Sequence[bytes]) -> list[bytes]:
+    """The lines of a message without the header fields that the wanted one does not have."""
+    kept: list[bytes] = []
+    is_added = False
+    for place, line in enumerate(got):
+        if not line:
+            return [*kept, *got[place:]]
+        if len(kept) < len(wanted) and line == wanted[len(kept)]:
+            is_added = False
+        elif not line.startswith((b" ", b"\t")):
+            is_added = _FIELD.match(line) is not None
+        if not is_added:
+            kept.append(line)
+    return kept
 
 
 def _difference(wanted: list[bytes], got: list[bytes], reply: Reply) -> Unmet | None:

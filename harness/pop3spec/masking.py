@@ -6,10 +6,7 @@ from collections.abc import Iterable
 
 from pop3spec.protocol.text import show
 from pop3spec.target import Account
-from pop3spec.transcript import Masker
-
-# Shorter values are everyday words; to hide them would hide the report.
-MIN_LENGTH = 4
+from pop3spec.transcript import MIN_SECRET, Masker, masker_of
 
 
 def masker_for(accounts: Iterable[Account], more: Iterable[bytes] = ()) -> Masker:
@@ -20,13 +17,12 @@ def masker_for(accounts: Iterable[Account], more: Iterable[bytes] = ()) -> Maske
         forms |= login_forms(account)
     for secret in more:
         forms |= forms_of(secret)
-    # Longest first, so that no form hides a part of a longer one.
-    return Masker(tuple(sorted(forms, key=lambda form: (-len(form), form))))
+    return masker_of(forms)
 
 
 def forms_of(secret: bytes) -> set[bytes]:
     """A secret as it is, in base64 at each alignment, in hex, and its digests."""
-    if len(secret) < MIN_LENGTH:
+    if len(secret) < MIN_SECRET:
         return set()
     forms = {secret, secret.hex().encode(), secret.hex().upper().encode()}
     forms.add(show(secret).encode())
@@ -40,7 +36,7 @@ def forms_of(secret: bytes) -> set[bytes]:
 def login_forms(account: Account) -> set[bytes]:
     """The messages of PLAIN that hold the account's password, in base64."""
     user, password = account.user.encode(), account.password.encode()
-    if len(password) < MIN_LENGTH:
+    if len(password) < MIN_SECRET:
         return set()
     return {
         base64.b64encode(b"\0" + user + b"\0" + password),
@@ -54,7 +50,5 @@ def _base64_forms(secret: bytes) -> set[bytes]:
     for shift in range(3):
         encoded = base64.b64encode(b"\0" * shift + secret).rstrip(b"=")
         # The first and last characters depend on the neighbours.
-        inner = encoded[(shift * 8 + 5) // 6 : (shift + len(secret)) * 8 // 6]
-        if len(inner) >= 6:
-            forms.add(inner)
+        forms.add(encoded[(shift * 8 + 5) // 6 : (shift + len(secret)) * 8 // 6])
     return forms

@@ -1,4 +1,8 @@
-"""The options of pytest and of `pop3spec run`: one table for both."""
+"""The options of pytest and of `pop3spec run`: one table for both.
+
+The values are texts until `settings` reads them, so that what is wrong in one
+is told in one sentence and not in argparse's way.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -26,14 +30,14 @@ OPTIONS: Sequence[tuple[str, dict[str, Any]]] = (
     ("allow-delete", {"action": "store_true", "help": "permit deleting mail of others"}),
     ("allow-cleartext", {"action": "store_true", "help": "permit passwords in the clear"}),
     ("allow-stress", {"action": "store_true", "help": "permit floods and over-long lines"}),
-    ("max-failed-logins", {"type": int, "metavar": "N", "help": "wrong logins for each account"}),
-    ("reply-timeout", {"type": float, "metavar": "SECONDS", "help": "for any reply"}),
-    ("level", {"choices": ("must", "should"), "help": "the levels that fail the run"}),
+    ("max-failed-logins", {"metavar": "N", "help": "wrong logins for each account"}),
+    ("reply-timeout", {"metavar": "SECONDS", "help": "for any reply"}),
+    ("level", {"metavar": "must|should", "help": "the levels that fail the run"}),
     ("require-complete", {"action": "store_true", "help": "blocked MUST rules fail as well"}),
-    ("jobs", {"type": int, "metavar": "N", "help": "bound everything in flight"}),
-    ("seed", {"type": int, "metavar": "N", "help": "the same stimuli in the same order"}),
+    ("jobs", {"metavar": "N", "help": "bound everything in flight"}),
+    ("seed", {"metavar": "N", "help": "the same stimuli in the same order"}),
     ("slow", {"action": "store_true", "help": "also run what needs minutes"}),
-    ("transcripts", {"choices": ("failed", "all"), "help": "which transcripts to keep as files"}),
+    ("transcripts", {"metavar": "failed|all", "help": "which transcripts to keep as files"}),
     ("report-dir", {"metavar": "DIR", "help": "where to write reports (default: reports)"}),
 )
 

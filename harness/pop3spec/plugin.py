@@ -10,6 +10,7 @@ import shlex
 import sys
 import time
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from pop3spec.maildrop import DoorError
 from pop3spec.maildrop.doors import open_door
 from pop3spec.options import OPTIONS
 from pop3spec.probe import observed_from, reach
-from pop3spec.report.exit_code import exit_code
+from pop3spec.report.exit_code import ExitCode, exit_code
 from pop3spec.report.known import apply_known
 from pop3spec.report.rows import ScenarioRow, fails_run, rule_rows
 from pop3spec.report.summary import failure_text, summary_lines
@@ -62,6 +63,7 @@ class _State:
         self.started = datetime.datetime.now(datetime.UTC)
         self.begun = time.monotonic()
         self.stale: list[str] = []
+        self.is_reported = False
         self.problems: list[str] = []
 
     @property
@@ -97,12 +99,30 @@ class _State:
         else:
             door = open_door(target.maildrop, allow_delete=target.allow_delete)
             run = Run(settings, target, door)
-            shared = getattr(self.config, "workerinput", {}).get("pop3spec_observed")
-            run.begin(observed_from(shared) if shared else None, self._share())
+            given = getattr(self.config, "workerinput", {})
+            shared = given.get("pop3spec_observed")
+            run.begin(
+                observed_from(shared) if shared else None,
+                self._share(),
+                given.get("pop3spec_unusable", ()),
+            )
+            self._tell_of_accounts(run)
         self.observed = run.observed.as_data()
         if run.introduction is not None:
             self._introduce(run.introduction)
         return run
+
+    def _tell_of_accounts(self, run: Run) -> None:
+        """Name the accounts that cannot be used; TargetError where the target refuses all."""
+        unusable = [mailbox for mailbox in run.mailboxes if mailbox.problem]
+        if run.observed.is_refused:
+            more = f" and {len(unusable) - 1} more" if len(unusable) > 1 else ""
+            raise TargetError(
+                f"{self.target_name} refuses every account: {unusable[0].problem}{more};"
+                " check the user names and passwords"
+            )
+        if not run.observed.login_problem:
+            self.problems += [f"not used: {mailbox.problem}" for mailbox in unusable]
 
     def _share(self) -> tuple[int, int]:
         given = getattr(self.config, "workerinput", None)
@@ -164,8 +184,7 @@ def pytest_configure(config: pytest.Config) -> None:
     files = ScenarioFiles(_named_paths(config))
     try:
         settings = settings_from(options, os.environ)
-        if settings.target is not None:
-            open_door(settings.target.maildrop)
+        open_door(settings.target.maildrop if settings.target else options["maildrop"] or "none")
         if not hasattr(config, "workerinput"):
             for path in files.below():
                 files.read(path)
@@ -175,7 +194,9 @@ def pytest_configure(config: pytest.Config) -> None:
         files.read(path)
     for topic in files.topics():
         config.addinivalue_line("markers", f"{topic}: scenarios of this topic")
-    config.stash[_STATE] = _State(config, settings, files)
+    state = config.stash[_STATE] = _State(config, settings, files)
+    if not state.is_worker:
+        config.pluginmanager.register(_Rows(state), "pop3spec-rows")
 
 
 def _named_paths(config: pytest.Config) -> list[Path]:
@@ -302,14 +323,17 @@ def _row_of(item: pytest.Item, outcome: Outcome) -> ScenarioRow:
     else:
         path, number, title = item.reportinfo()
         marks = [rule for mark in item.iter_markers("rules") for rule in mark.args]
+        file, inside = _shown_file(Path(path)), item.nodeid.partition("::")[2]
+        # A file outside of our root that is named itself has an empty path in its node id.
+        nodeid = f"{Path(path).name}{item.nodeid}" if item.nodeid == f"::{inside}" else item.nodeid
         row = ScenarioRow.from_outcome(
             outcome,
-            id=item.nodeid,
+            id=nodeid,
             title=title,
-            file=_shown_file(Path(path)),
+            file=file,
             line=(number or 0) + 1,
             rules=marks,
-            replay=state.replay((item.nodeid,)),
+            replay=state.replay((f"{file}::{inside}",)),
         )
     return state.known(row)
 
@@ -340,9 +364,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         return
     try:
         reach(state.settings.target)
-        state.ready_run()
+        run = state.ready_run()
     except (TargetError, DoorError) as error:
         raise pytest.UsageError(str(error)) from error
+    # Two processes on one account would see each other's mail.
+    if run.pool.usable:
+        session.config.option.tx = session.config.option.tx[: run.pool.usable]
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -351,6 +378,9 @@ def pytest_configure_node(node: Any) -> None:
     state = node.config.stash[_STATE]
     if state.observed:
         node.workerinput["pop3spec_observed"] = state.observed
+    if state.run is not None:
+        users = [mailbox.account.user for mailbox in state.run.mailboxes if mailbox.problem]
+        node.workerinput["pop3spec_unusable"] = users
     node.workerinput["pop3spec_seed"] = state.settings.seed
 
 
@@ -375,7 +405,10 @@ def pytest_runtestloop(session: pytest.Session) -> None:
 
 
 def _uses_target(item: pytest.Item) -> bool:
-    return bool({"target", "session", "open_session"} & set(getattr(item, "fixturenames", ())))
+    """A Python test that takes a fixture of ours, not another of the same name."""
+    info = getattr(item, "_fixtureinfo", None)
+    found = info.name2fixturedefs.values() if info is not None else ()
+    return any(each[-1].func.__module__ == __name__ for each in found)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -408,25 +441,20 @@ def _outcome_of(item: pytest.Item, report: pytest.TestReport) -> Outcome:
     return Outcome(Verdict.PASS)
 
 
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Collect the rows, in the process that writes the reports."""
-    row = getattr(report, "pop3spec_row", None)
-    state = _reporting
-    if row is None or state is None:
-        return
-    state.rows.append(ScenarioRow.from_data(row))
-    state.facts += [facts_from(facts) for facts in getattr(report, "pop3spec_facts", ())]
+class _Rows:
+    """Collects the rows, in the process that writes the reports."""
 
+    def __init__(self, state: _State) -> None:
+        self._state = state
 
-_reporting: _State | None = None
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """From here on rows may come."""
-    global _reporting
-    state = session.config.stash[_STATE]
-    _reporting = None if state.is_worker else state
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take what a test's report carries."""
+        row = getattr(report, "pop3spec_row", None)
+        if row is None:
+            return
+        self._state.rows.append(ScenarioRow.from_data(row))
+        facts = getattr(report, "pop3spec_facts", ())
+        self._state.facts += [facts_from(each) for each in facts]
 
 
 # --- Fixtures for suites ---
@@ -525,7 +553,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         return
     lost = bool(state.run and state.settings.target and _may_be_lost(state) and state.run.is_lost())
     if state.run is not None:
-        state.problems = state.run.end()
+        state.problems += state.run.end()
     if state.embedded is not None:
         state.embedded.close()
     if state.is_worker or not state.rows:
@@ -545,6 +573,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
             target_lost=lost,
             rule_rows=rule_rows(rulebook(), state.rows),
         )
+        if not state.is_reported and session.exitstatus == ExitCode.NOTHING_BROKEN:
+            session.exitstatus = ExitCode.INTERNAL_ERROR
 
 
 def _may_be_lost(state: _State) -> bool:
@@ -553,7 +583,8 @@ def _may_be_lost(state: _State) -> bool:
 
 def _rows_over_sessions(state: _State) -> Iterator[ScenarioRow]:
     """The rules that only several sessions can break, as rows of their own."""
-    for judged in judge_sessions(state.facts):
+    expires = state.run is not None and state.run.removes_what_was_read
+    for judged in judge_sessions([replace(facts, expires=expires) for facts in state.facts]):
         got = getattr(judged.judgement, "got", "")
         findings = (Finding(judged.rule, got, command="several sessions"),) if got else ()
         beside = f" (sessions of {', '.join(judged.tests)})" if judged.tests else ""
@@ -589,7 +620,7 @@ def _write_reports(state: _State) -> None:
     options = {
         name: value
         for name, _ in OPTIONS
-        if (value := state.config.getoption(_DEST + name.replace("-", "_"))) not in (None, False)
+        if (value := settings.options.get(name.replace("-", "_"))) not in (None, False)
         and name not in ("account", "target")
     }
     document = results_document(
@@ -618,6 +649,7 @@ def _write_reports(state: _State) -> None:
             level=settings.level,
         )
         _write_transcripts(state)
+        state.is_reported = True
     except OSError as error:
         state.problems.append(f"the reports cannot be written: {error}")
 
@@ -649,9 +681,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(line)
     for sentence in (*state.stale, *state.problems):
         terminalreporter.write_line(sentence)
-    where = state.settings.report_dir
+    where = f"reports in {state.settings.report_dir}: junit.xml, results.json"
     terminalreporter.write_line(
-        f"seed {state.settings.seed}; reports in {where}: junit.xml, results.json"
+        f"seed {state.settings.seed}; {where if state.is_reported else 'no reports'}"
     )
 
 

@@ -24,7 +24,8 @@ class Observed:
     """What the target showed of itself.
 
     `capabilities` has a list for each state in which CAPA was answered;
-    `features` are what scenarios may require.
+    `features` are what scenarios may require; `is_refused` says that no account is
+    welcome, for good.
     """
 
     greeting: str = ""
@@ -34,6 +35,7 @@ class Observed:
     features: frozenset[str] = frozenset()
     tls_version: str | None = None
     login_problem: str = ""
+    is_refused: bool = False
     door_problem: str = ""
     answered_count: int | None = None
 
@@ -159,27 +161,29 @@ def _features(listed: dict[str, list[str]]) -> set[str]:
 def _log_in_everywhere(
     target: Target, mailboxes: list[Mailbox], recorder: Recorder, observed: Observed
 ) -> Observed:
-    """Log in to each mailbox, and find out how; refused by all: TargetError."""
+    """Log in to each mailbox, and find out how."""
     reasons: list[str] = []
     looked = False
+    may_come = False
     for mailbox in mailboxes:
         try:
             observed, session = _first_login(target, mailbox, recorder, observed)
         except SessionRefused as error:
             mailbox.problem = f"{mailbox.account.user}: {error}"
             reasons.append(mailbox.problem)
-            if not error.is_limit:
-                continue
-            observed = replace(observed, login_problem="")
+            may_come |= error.is_limit or error.wants_tls
             continue
         except _CleartextWithheld as error:
             return replace(observed, login_problem=str(error))
+        if not observed.use_apop:
+            # It works, whether CAPA announces it or there is no CAPA at all.
+            observed = replace(observed, features=observed.features | {"USER"})
         if not looked:
             observed = _look_after_login(observed, session)
             looked = True
         session.quit()
     if not looked and reasons:
-        return replace(observed, login_problem="; ".join(reasons))
+        return replace(observed, login_problem="; ".join(reasons), is_refused=not may_come)
     return observed
 
 
@@ -204,7 +208,8 @@ def _first_login(
             session.log_in(mailbox.account, use_apop=attempt.use_apop)
         except SessionRefused as error:
             session.close()
-            refused = refused or error
+            # What is said where TLS is missing hides what is said with it.
+            refused = error if refused is None or refused.wants_tls else refused
             if error.is_limit:
                 raise
             continue

@@ -4,7 +4,7 @@ Knows nothing of pytest; `plugin` tells it what was collected and asks for
 outcomes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from pop3spec.accounts import AccountPool, Mailbox
@@ -15,7 +15,7 @@ from pop3spec.probe import Observed, probe
 from pop3spec.rulebook.rules import rulebook
 from pop3spec.runner import BACK_OFF, Judge
 from pop3spec.scenario import Scenario
-from pop3spec.schedule import Attempt, Job, Scheduler
+from pop3spec.schedule import Attempt, Job, Scheduler, settled
 from pop3spec.session import Recorder
 from pop3spec.settings import Settings
 from pop3spec.target import Target, TargetError, Transport
@@ -55,13 +55,20 @@ class Run:
         """Hides the secrets of this run."""
         return masker_for(self.target.accounts)
 
-    def begin(self, observed: Observed | None = None, share: tuple[int, int] = (0, 1)) -> None:
+    def begin(
+        self,
+        observed: Observed | None = None,
+        share: tuple[int, int] = (0, 1),
+        unusable: Collection[str] = (),
+    ) -> None:
         """Look at the target, unless another process has; TargetError if it cannot be judged.
 
-        `share` is which of how many processes this is: accounts are divided.
+        `share` is which of how many processes this is: accounts are divided. `unusable` are
+        the users that the other process found refused.
         """
         index, count = share
-        accounts = self.target.accounts[index::count] or self.target.accounts
+        usable = [account for account in self.target.accounts if account.user not in unusable]
+        accounts = usable[index::count] or usable
         self.mailboxes = [Mailbox(account) for account in accounts]
         try:
             tls_context(self.target.tls)
@@ -101,6 +108,16 @@ class Run:
             recorder.now(),
             tuple(recorder.facts),
         )
+
+    @property
+    def removes_what_was_read(self) -> bool:
+        """CAPA announces a policy that lets retrieved messages go at QUIT (RFC 2449, 6.7)."""
+        announced = [
+            listed["EXPIRE"][:1]
+            for listed in self.observed.capabilities.values()
+            if "EXPIRE" in listed
+        ]
+        return any(value != ["NEVER"] for value in announced)
 
     @property
     def judge(self) -> Judge:
@@ -148,10 +165,11 @@ class Run:
         if job is not None:
             return job.future.result()
         with self.pool.lease() as mailbox:
-            attempt = self.judge.attempt(task.scenario, task.transport, mailbox, alone=False)
-            if attempt.again:
-                attempt = self.judge.attempt(task.scenario, task.transport, mailbox, alone=True)
-        return attempt.outcome
+            first = self.judge.attempt(task.scenario, task.transport, mailbox, alone=False)
+            if not first.again:
+                return first.outcome
+            second = self.judge.attempt(task.scenario, task.transport, mailbox, alone=True)
+        return settled(first.outcome, second.outcome)
 
     def is_lost(self) -> bool:
         """The target accepts no connections any more."""
@@ -183,5 +201,3 @@ def _command(recorder: Recorder, finding: Finding, masker: Masker) -> str:
         return ""
     exchange = recorder.transcript[finding.exchange]
     return shown_command(exchange, masker).removesuffix("\\r\\n") or exchange.kind.value
-
-

@@ -19,7 +19,7 @@ from pop3spec.maildrop import Door, DoorError
 from pop3spec.probe import PROBE_MESSAGE, Observed
 from pop3spec.protocol.commands import State
 from pop3spec.rulebook.checks import FRAMING_RULES, may_close
-from pop3spec.rulebook.history import Filling
+from pop3spec.rulebook.history import Filling, body_of
 from pop3spec.rulebook.rules import rulebook
 from pop3spec.scenario import ClientClose, Scenario, Status, Step
 from pop3spec.schedule import Attempt
@@ -90,6 +90,11 @@ class Judge:
             return "no door to fill the maildrop; name one with --maildrop"
         if scenario.maildrop is not None and self.observed.door_problem:
             return self.observed.door_problem
+        if self.door is not None:
+            messages = [message for step in scenario.steps for message in step.deliver]
+            for message in (*(scenario.maildrop or ()), *messages):
+                if reason := self.door.refuses(message.octets):
+                    return f"the door cannot carry a message of the filling: {reason}"
         most = self.target.max_failed_logins
         if most is not None and mailbox.failed_logins + scenario.failed_logins > most:
             return f"more than {most} wrong logins for an account; raise --max-failed-logins"
@@ -144,6 +149,7 @@ class _Run:
         except SessionRefused as error:
             verdict, detail = Verdict.BLOCKED, str(error)
             self._again = self._again or error.timed_out
+            self._judge_service(error)
         except HarnessError as error:
             verdict, detail = Verdict.ERROR, str(error)
         except Exception:
@@ -158,6 +164,21 @@ class _Run:
             exchange.reply is None and exchange.end is not None
             for exchange in self._recorder.transcript
             if exchange.kind in (Kind.COMMAND, Kind.CONTINUATION)
+        )
+
+    def _judge_service(self, error: SessionRefused) -> None:
+        """A target that serves nobody any more, in a scenario about just that.
+
+        Elsewhere than on loopback it may be a ban of our address.
+        """
+        rule = self._scenario.rules[0]
+        served = any(session.greeting is not None for session in self._sessions.values())
+        is_ours = self._judge.target.address.is_loopback
+        if not (error.is_unserved and served and is_ours and rulebook()[rule].is_robust):
+            return
+        self._recorder.exercised.add(rule)
+        self._recorder.findings.append(
+            Finding(rule, str(error), "a session for the next client", command="a new connection")
         )
 
     def _outcome(self, verdict: Verdict, detail: str) -> Outcome:
@@ -226,12 +247,13 @@ class _Run:
             count=None if self._is_changed else len(octets),
             is_clean=all(_is_clean(message) for message in octets),
             is_distinct=len(set(octets)) == len(octets),
+            body=body_of(octets[0]) if len(octets) == 1 and not self._is_changed else None,
         )
 
     def _session(self, name: str) -> Session:
         session = self._sessions.get(name)
         if session is None:
-            self._is_changed |= any(s.history.marked for s in self._sessions.values())
+            self._is_changed |= not all(s.history.is_untouched for s in self._sessions.values())
             session = self._sessions[name] = self._open(name)
         return session
 
@@ -306,54 +328,82 @@ class _Run:
             session.reset() if step.close is ClientClose.RESET else session.close()
             return True
         if step.send is not None or step.send_bytes is not None:
-            self._check_open(step, session)
+            if not self._is_open(step, session):
+                return False
             self._send(step, session)
         problem = self._await(step, session)
         if problem is None:
             return True
-        if self._is_explained(step):
-            return False
-        rule = (step.expect.rule if step.expect else None) or self._scenario.rules[0]
-        self._recorder.findings.append(
-            Finding(
-                rule,
-                problem.got,
-                problem.expected,
-                exchange=len(self._recorder.transcript) - 1,
-                where=str(step.where),
-                command=self._shown_step(step),
-            )
-        )
+        if not self._is_explained(step, problem):
+            self._accuse(step, problem)
         return False
 
-    def _is_explained(self, step: Step) -> bool:
-        """The reply broke a rule of framing, so that what it says is no evidence besides.
+    def _accuse(self, step: Step, problem: Unmet) -> None:
+        rule = self._rule_of(step)
+        finding = Finding(
+            rule,
+            problem.got,
+            problem.expected,
+            exchange=len(self._recorder.transcript) - 1,
+            where=str(step.where),
+            command=self._shown_step(step),
+        )
+        for index, found in enumerate(self._recorder.findings):
+            # The rulebook saw the same in the same exchange: one finding says both.
+            if (found.rule, found.exchange) == (rule, finding.exchange):
+                self._recorder.findings[index] = finding
+                return
+        self._recorder.findings.append(finding)
 
-        A refusal that does not come is evidence all the same: section 3 wants
-        it in answer to the command.
+    def _is_explained(self, step: Step, problem: Unmet) -> bool:
+        """Another rule that this exchange broke says what is wrong: one cause, one finding.
+
+        Where framing is broken the words of a reply are no evidence besides.
+        A refusal that does not come is: section 3 wants it in answer to the command.
         """
         place = len(self._recorder.transcript) - 1
-        if self._recorder.broken_at.get(place, set()).isdisjoint(FRAMING_RULES):
+        broken = self._recorder.broken_at.get(place, set())
+        if self._rule_of(step) in broken or not broken:
             return False
-        return step.expect is None or step.expect.status is not Status.ERR
+        if self._recorder.transcript[place].reply is None:
+            return step.expect is None or step.expect.status is not Status.ERR
+        return problem.of_status or not broken.isdisjoint(FRAMING_RULES)
 
-    def _check_open(self, step: Step, session: Session) -> None:
+    def _rule_of(self, step: Step) -> str:
+        return (step.expect.rule if step.expect else None) or self._scenario.rules[0]
+
+    def _is_open(self, step: Step, session: Session) -> bool:
+        """Commands can be sent; False where a close that may not be was seen and judged."""
         if session.is_open:
             session.look()
-        if session.is_open:
-            return
-        if session.history.quit or may_close(session.history):
+        if not session.is_open and may_close(session.history):
             raise _Blocked(
                 f"the server closed the connection, as it may, before {self._shown_step(step)}"
             )
+        if not session.is_open and not self._recorder.findings:
+            raise _Blocked(f"the session is closed before {self._shown_step(step)}")
+        return session.is_open
 
     def _shown_step(self, step: Step) -> str:
         return str(step.send or step.send_bytes or "the end of the session")
 
+    def _credentials(self, session: Session) -> dict[str, bytes]:
+        """Right ones, and wrong ones that a careless comparison takes for right."""
+        if self._mailbox is None:
+            return {}
+        password = self._mailbox.account.password
+        digest = session.apop_digest(password)
+        # The second half is another one in each of its digits.
+        other = "".join(format(15 - int(digit, 16), "x") for digit in digest[16:])
+        return {
+            "apop": digest.encode(),
+            "apop-beginning": (digest[:16] + other).encode(),
+            "apop-empty-secret": session.apop_digest("").encode(),
+            "password-beginning": password[:-1].encode(),
+        }
+
     def _send(self, step: Step, session: Session) -> None:
-        values = dict(self._values)
-        if self._mailbox is not None:
-            values["apop"] = session.apop_digest(self._mailbox.account.password).encode()
+        values = self._values | self._credentials(session)
         if step.send is not None:
             octets = fill(step.send, values) + b"\r\n"
             session.send_octets(octets, step.split)
@@ -366,7 +416,7 @@ class _Run:
             while session.is_waiting:
                 session.receive()
             return None
-        rule = expect.rule or self._scenario.rules[0]
+        rule = self._rule_of(step)
         if expect.silence is not None:
             self._recorder.exercised.add(rule)
             return self._unmet_silence(session, expect.silence)
@@ -382,7 +432,9 @@ class _Run:
             if may_close(before) and not exchange.partial:
                 raise _Blocked("the server closed the connection, as it may, instead of a reply")
         self._recorder.exercised.add(rule)
-        problem = unmet(expect, exchange, self._values, step.save)
+        door = self._judge.door
+        adds_headers = door is not None and door.adds_headers
+        problem = unmet(expect, exchange, self._values, step.save, adds_headers=adds_headers)
         if problem is None and expect.closed:
             return self._unmet_close(session)
         return problem

@@ -40,7 +40,10 @@ from pop3spec.yamlfile import (
 ScenarioError = YamlError
 
 # Names that are filled in without having been saved.
-BUILT_IN = frozenset({"user", "password", "apop"})
+# Right credentials, and wrong ones that are close to them.
+BUILT_IN = frozenset(
+    ("user", "password", "apop", "password-beginning", "apop-beginning", "apop-empty-secret")
+)
 
 # RFC 2449, section 4: octets of a command, its CRLF included.
 MAX_COMMAND = 255

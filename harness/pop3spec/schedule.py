@@ -7,10 +7,10 @@ was asked for. A test that wants another try gets it when nothing else runs.
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pop3spec.accounts import AccountPool, Mailbox
-from pop3spec.verdict import Outcome
+from pop3spec.verdict import Outcome, Verdict
 
 # Tests that wait on purpose, at the same time.
 _MOST_WAITING = 64
@@ -38,6 +38,7 @@ class Job:
     waits: bool = False
     late: bool = False
     future: Future[Outcome] = field(default_factory=Future)
+    first: Outcome | None = None
 
 
 class Scheduler:
@@ -142,7 +143,18 @@ class Scheduler:
             job.future.set_exception(error)
             return
         if attempt.again and not alone:
+            job.first = attempt.outcome
             with self._changed:
                 self._again.append(job)
             return
-        job.future.set_result(attempt.outcome)
+        job.future.set_result(settled(job.first, attempt.outcome))
+
+
+def settled(first: Outcome | None, second: Outcome) -> Outcome:
+    """The outcome of the second look, which says so where the first one was another."""
+    if first is None or first.verdict is second.verdict:
+        return second
+    if first.verdict is Verdict.FAIL and second.verdict is Verdict.BLOCKED:
+        return first  # what was seen was seen; the target may be gone since
+    beside = f"{first.verdict.value} while other sessions were open ({first.detail})"
+    return replace(second, detail="; ".join(filter(None, (second.detail, beside))))

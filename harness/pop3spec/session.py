@@ -7,6 +7,7 @@ be sent as a deliberate one.
 
 import time
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import md5, sha256
 
@@ -36,13 +37,25 @@ class SessionRefused(Exception):
     """The target gave no session: a limit of the target, not yet a fault of it.
 
     `is_limit` says that the target may give one later: it was refused or
-    dropped, or answered with [IN-USE], [LOGIN-DELAY] or [SYS/TEMP].
+    dropped, or answered with [IN-USE], [LOGIN-DELAY] or [SYS/TEMP]. `wants_tls`
+    says that its words are about encryption, not about the account, `is_unserved`
+    that there was no connection, or no greeting on it.
     """
 
-    def __init__(self, reason: str, *, is_limit: bool, timed_out: bool = False) -> None:
+    def __init__(
+        self,
+        reason: str,
+        *,
+        is_limit: bool,
+        timed_out: bool = False,
+        wants_tls: bool = False,
+        is_unserved: bool = False,
+    ) -> None:
         super().__init__(reason)
         self.is_limit = is_limit
         self.timed_out = timed_out
+        self.wants_tls = wants_tls
+        self.is_unserved = is_unserved
 
 
 @dataclass
@@ -156,6 +169,7 @@ class Session:
                 f"no greeting: {arrival.end.value if arrival.end else 'nothing came'}",
                 is_limit=True,
                 timed_out=arrival.end is End.TIMEOUT,
+                is_unserved=True,
             )
         if exchange.is_err:
             self._drop()
@@ -378,13 +392,14 @@ class Session:
                 if ids is not None and few
                 else None
             ),
+            sizes=dict(history.sizes) if len(history.sizes) <= _MAX_FACTS else {},
             digests={
                 number: sha256(content.body_digest).hexdigest()[:16]
                 for number, content in history.contents.items()
             },
             marked=tuple(sorted(history.marked)),
             ended=self._ended,
-            expires="EXPIRE" in (history.capabilities or {}),
+            expires=_expires(history.capabilities or {}),
             may_change=history.filling.may_change,
         )
 
@@ -397,6 +412,7 @@ class Session:
 
     def quit(self) -> None:
         """End the session politely if it is still in step with the server."""
+        self.look()
         if self.is_open and not self._outstanding and not self._unfinished:
             self.exchange("QUIT")
         self.close()
@@ -424,6 +440,11 @@ class Session:
             self._recorder.facts.append(self.facts())
 
 
+def _expires(capabilities: Mapping[str, tuple[str, ...]]) -> bool:
+    """Retrieved messages may go at QUIT, by an announced policy (RFC 2449, section 6.7)."""
+    return capabilities.get("EXPIRE", ("NEVER",))[:1] != ("NEVER",)
+
+
 def problem_of_line(line: bytes) -> str:
     """Why no client may send this line, '' if it may (RFC 1939, section 3)."""
     if not line.endswith(b"\r\n"):
@@ -442,6 +463,7 @@ def problem_of_line(line: bytes) -> str:
 
 # Response codes that say 'later' (RFC 2449, section 8; RFC 3206).
 _LATER = (b"[IN-USE]", b"[LOGIN-DELAY]", b"[SYS/TEMP]", b"[SYS/PERM]")
+_ABOUT_ENCRYPTION = (b"SSL", b"TLS", b"ENCRYPT", b"SECURE", b"PLAINTEXT", b"CLEARTEXT")
 
 
 def refusal(exchange: Exchange) -> SessionRefused:
@@ -456,7 +478,11 @@ def refusal(exchange: Exchange) -> SessionRefused:
     text = exchange.reply.text.upper()
     later = any(text.startswith(code) for code in _LATER) or b"LOCK" in text
     words = "is refused for now" if later else "is refused"
-    return SessionRefused(f"the login ({exchange.keyword}) {words}", is_limit=later)
+    return SessionRefused(
+        f"the login ({exchange.keyword}) {words}",
+        is_limit=later,
+        wants_tls=any(word in text for word in _ABOUT_ENCRYPTION),
+    )
 
 
 def open_session(
@@ -476,7 +502,7 @@ def open_session(
     try:
         connection = connect(target.address_for(transport), target.timeouts.connect, source)
     except ConnectionFailed as error:
-        raise SessionRefused(str(error), is_limit=True) from error
+        raise SessionRefused(str(error), is_limit=True, is_unserved=True) from error
     session = Session(
         connection,
         target,

@@ -1,12 +1,14 @@
 """Options + target profile -> Target and what else a run was asked for."""
 
+import math
 import os
 import random
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pop3spec.connection import ConnectionFailed, tls_context
 from pop3spec.rulebook.rules import Level
 from pop3spec.target import (
     Account,
@@ -16,6 +18,7 @@ from pop3spec.target import (
     TargetError,
     Timeouts,
     Tls,
+    Transport,
     load_profile,
     parse_account,
     parse_address,
@@ -40,27 +43,87 @@ class Settings:
     slow: bool = False
     keep_transcripts: bool = False
     allow_delete: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
-def settings_from(options: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+def _whole(least: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdigit()) or int(text) < least:
+            raise ValueError(f"a whole number, at least {least}")
+        return int(text)
+
+    return read
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0.0 < seconds < math.inf:
+        raise ValueError("a number of seconds, more than 0")
+    return seconds
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in words:
+            raise ValueError(" or ".join(words))
+        return text
+
+    return read
+
+
+# How to read the options that are more than a text; ValueError says what is wanted.
+_READERS: Mapping[str, Callable[[str], Any]] = {
+    "max_failed_logins": _whole(0),
+    "reply_timeout": _seconds,
+    "level": _one_of("must", "should"),
+    "jobs": _whole(1),
+    "seed": _whole(0),
+    "transcripts": _one_of("failed", "all"),
+}
+
+
+def _read(name: str, value: Any) -> Any:
+    if value == "":  # a variable that is not set must not mean the default
+        raise TargetError(f"--{name.replace('_', '-')}: the value is missing")
+    if name not in _READERS or not isinstance(value, str):
+        return value
+    try:
+        return _READERS[name](value)
+    except ValueError as wanted:
+        option = name.replace("_", "-")
+        raise TargetError(f"--{option}={value}: it has to be {wanted}") from None
+
+
+def settings_from(given: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
     """Read the options, by their names with underscores; TargetError says the mend."""
+    options = {name: _read(name, value) for name, value in given.items()}
     profile_path = options.get("target_profile")
     profile = load_profile(Path(profile_path)) if profile_path else Profile()
     base = Path(profile_path).parent if profile_path else Path()
-    jobs, seed = options.get("jobs"), options.get("seed")
-    if jobs is not None and jobs < 1:
-        raise TargetError("--jobs: at least 1")
+    seed = options.get("seed")
     return Settings(
         target=_target(options, profile, base, environ),
-        report_dir=Path(options.get("report_dir") or "reports"),
+        report_dir=_report_dir(options.get("report_dir") or "reports"),
         level=Level(str(options.get("level") or "must").upper()),
         require_complete=bool(options.get("require_complete")),
-        jobs=jobs,
+        jobs=options.get("jobs"),
         seed=seed if seed is not None else random.SystemRandom().randrange(2**32),
         slow=bool(options.get("slow")),
         keep_transcripts=options.get("transcripts") == "all",
         allow_delete=bool(options.get("allow_delete")),
+        options=options,
     )
+
+
+def _report_dir(name: str) -> Path:
+    path = Path(name)
+    there = next(each for each in (path, *path.absolute().parents) if each.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise TargetError(f"--report-dir={name}: no directory that can be written in")
+    return path
 
 
 def _target(
@@ -69,6 +132,10 @@ def _target(
     named = options.get("target") or profile.target
     tls_named = options.get("tls_target") or profile.tls_target
     tls_address = parse_address(tls_named) if tls_named else None
+    # Read before it is known whether they are needed: a mistake in them is one anyway.
+    transports = parse_transports(options.get("transport") or profile.transport or "")
+    tls = _tls(options, profile, base)
+    given = [parse_account(text) for text in options.get("account") or ()]
     if named is not None:
         place = parse_target(named)
     elif tls_address is not None:
@@ -77,21 +144,20 @@ def _target(
         return None
     if place.implicit_tls:
         tls_address = place.address
+    if Transport.TLS in transports and tls_address is None:
+        raise TargetError("--transport=tls: name the port of it with --tls-target=host:port")
     loopback = place.address.is_loopback
-    transports = options.get("transport") or profile.transport
     reply = options.get("reply_timeout")
     timeouts = profile.timeouts
     if reply is not None:
-        if reply <= 0:
-            raise TargetError("--reply-timeout: more than 0 seconds")
         timeouts = Timeouts(timeouts.connect, timeouts.login, reply)
     return Target(
         address=place.address,
         tls_address=tls_address,
-        accounts=_accounts(options, profile, place, environ),
-        transports=parse_transports(transports) if transports else (),
+        accounts=_accounts(given, profile, place, environ),
+        transports=transports,
         maildrop=options.get("maildrop") or profile.maildrop or "none",
-        tls=_tls(options, profile, base),
+        tls=tls,
         timeouts=timeouts,
         limits=profile.limits,
         allow_delete=_permitted(options, "allow_delete", profile.allow_delete, default=False),
@@ -116,8 +182,6 @@ def _most_failed_logins(
     options: Mapping[str, Any], profile: Profile, *, loopback: bool
 ) -> int | None:
     asked: int | None = options.get("max_failed_logins")
-    if asked is not None and asked < 0:
-        raise TargetError("--max-failed-logins: 0 or more")
     if asked is not None:
         return asked
     if profile.max_failed_logins is not None:
@@ -126,10 +190,10 @@ def _most_failed_logins(
 
 
 def _accounts(
-    options: Mapping[str, Any], profile: Profile, place: Place, environ: Mapping[str, str]
+    given: Sequence[Account], profile: Profile, place: Place, environ: Mapping[str, str]
 ) -> tuple[Account, ...]:
-    texts = options.get("account") or environ.get(ACCOUNT_VARIABLE, "").splitlines()
-    named = [parse_account(text) for text in texts if text]
+    lines = environ.get(ACCOUNT_VARIABLE, "").splitlines()
+    named = list(given) or [parse_account(line) for line in lines if line]
     if place.account is not None:
         named.insert(0, place.account)
     accounts = named or list(profile.accounts)
@@ -150,6 +214,11 @@ def _tls(options: Mapping[str, Any], profile: Profile, base: Path) -> Tls:
     )
     if tls.client_key is not None and tls.client_cert is None:
         raise TargetError("--client-key: a key without its certificate; name --client-cert too")
+    if tls.ca is not None or tls.client_cert is not None:
+        try:
+            tls_context(tls)
+        except ConnectionFailed as error:
+            raise TargetError(str(error)) from error
     return tls
 
 

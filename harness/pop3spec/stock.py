@@ -1,7 +1,8 @@
 """Stock messages: messages with a name, kept for reuse, each for a reason.
 
-All conform to RFC 5322 and end each line with CRLF, the last one too. The octets
-are made when they are first asked for, so that the table costs nothing.
+Those above the mark in the table conform to RFC 5322 and end each line with CRLF,
+the last one too; of the others only framing is demanded. The octets are made when
+they are first asked for, so that the table costs nothing.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -156,4 +157,18 @@ STOCK: Mapping[str, StockMessage] = {
         "'From ' at the start of a line, which separates messages in an mbox",
     ),
     "big": StockMessage(_big, "a megabyte: more than any buffer of a socket"),
+    # From here on: outside of what RFC 5322 allows.
+    "no-final-line-end": StockMessage(
+        lambda: message("no-final-line-end", (b"One line.",)) + b"The last line has no end.",
+        "the stored form ends in a letter: the terminating dot must not be glued to it",
+    ),
+    "no-octets": StockMessage(lambda: b"", "nothing at all: there is no first block to send"),
+    "first-line-a-dot": StockMessage(
+        lambda: b"." + CRLF + message("first-line-a-dot", (b"One line.",)),
+        "the first octet is a dot on a line of its own: unstuffed it ends the reply at once",
+    ),
+    "line-of-64-kib": StockMessage(
+        lambda: message("line-of-64-kib", (b"x" * 65_536, b"The line behind it.")),
+        "a line longer than the usual largest buffer",
+    ),
 }

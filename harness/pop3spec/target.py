@@ -5,6 +5,7 @@ in `probe`.
 """
 
 import datetime
+import ipaddress
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -41,7 +42,10 @@ class Address:
     @property
     def is_loopback(self) -> bool:
         """It is this machine, so no stranger is harmed."""
-        return self.host in ("localhost", "::1") or self.host.startswith("127.")
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
 
 
 @dataclass(frozen=True)
@@ -200,6 +204,8 @@ class Place:
 def parse_target(text: str) -> Place:
     """Read host:port or a pop3:// or pop3s:// URL (RFC 2384 without its AUTH part)."""
     if "://" not in text:
+        if "@" in text:  # not quoted: a password may stand in it
+            raise TargetError("--target: with an account, write pop3://user:password@host:port")
         return Place(parse_address(text))
     scheme, _, rest = text.partition("://")
     if scheme not in ("pop3", "pop3s", "pop"):

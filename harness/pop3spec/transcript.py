@@ -4,6 +4,7 @@ An exchange is what was sent and what came back, as octets with times. It says
 nothing about right or wrong.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -140,24 +141,23 @@ MASK = "***"
 _HEAD, _TAIL = 24, 4
 # Octets of one rendered line.
 _WIDTH = 400
+# Octets at either end of a reply in which the rendered lines are looked for.
+_PART = 1 << 17
+
+# Shorter values are everyday words; to hide them would hide the report.
+MIN_SECRET = 4
+
+# A secret behind its command. A misspelt or oddly separated one still carries it.
+_SECRET = re.compile(rb"(?is)(?:\A|[\r\n])[ \t]*(?:PASS[ \t]?|(?:APOP|AUTH)[ \t]*[^ \t]+[ \t]+)(?=.)")
 
 
 def secret_span(exchange: Exchange) -> tuple[int, int] | None:
     """Where a secret stands in what was sent, by its position in the command."""
-    line = exchange.sent
-    end = len(line.rstrip(b"\r\n"))
+    line = exchange.sent.rstrip(b"\r\n")
     if exchange.kind is Kind.CONTINUATION:
-        return (0, end)
-    word = exchange.keyword
-    # A misspelt or oddly separated PASS still carries a password.
-    if word[:4] == "PASS":
-        start = 5
-    elif word in ("APOP", "AUTH"):
-        second = line.find(b" ", 5)
-        start = second + 1 if second >= 0 else end
-    else:
-        return None
-    return (start, end) if start < end else None
+        return (0, len(line))
+    found = _SECRET.search(line)
+    return None if found is None else (found.end(), len(line))
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,34 @@ class Masker:
             for shown in {show(form), form.decode("utf-8", "replace")}:
                 if shown in text:
                     text = text.replace(shown, MASK)
+                if _CUT in text:
+                    text = _mask_cut(text, shown)
         return text
+
+    def with_sent(self, exchanges: Iterable[Exchange]) -> "Masker":
+        """A masker that hides as well what was sent as a secret, for servers that echo it."""
+        forms = set(self.forms)
+        for exchange in exchanges:
+            start, end = secret_span(exchange) or (0, 0)
+            if end - start >= MIN_SECRET:
+                forms.add(exchange.sent[start:end])
+        return masker_of(forms)
+
+
+# Behind the beginning of a quotation that is too long, as show() writes it.
+_CUT = "…"
+
+
+def _mask_cut(text: str, secret: str) -> str:
+    """The text without a beginning of the secret at the end of a quotation."""
+    for length in range(len(secret) - 1, MIN_SECRET - 1, -1):
+        text = text.replace(secret[:length] + _CUT, MASK + _CUT)
+    return text
+
+
+def masker_of(forms: Iterable[bytes]) -> Masker:
+    """A masker of these forms, the longest first, so that none hides a part of another."""
+    return Masker(tuple(sorted(forms, key=lambda form: (-len(form), form))))
 
 
 def shown_command(exchange: Exchange, masker: Masker) -> str:
@@ -193,7 +220,14 @@ def shown_command(exchange: Exchange, masker: Masker) -> str:
 
 def shown_reply(octets: bytes, masker: Masker) -> Iterator[str]:
     """What came, readable, a line each, long replies without their middle."""
-    lines = masker.mask(octets).splitlines(keepends=True) if octets else []
+    if len(octets) > 2 * _PART:
+        # A reply without end has millions of lines.
+        first, last = _masked_lines(octets[:_PART], masker), _masked_lines(octets[-_PART:], masker)
+        yield from (show(line, _WIDTH) for line in first[:_HEAD])
+        yield f"… ({len(octets)} octets in all)"
+        yield from (show(line, _WIDTH) for line in last[-_TAIL:])
+        return
+    lines = _masked_lines(octets, masker)
     if len(lines) > _HEAD + _TAIL + 1:
         left_out = len(lines) - _HEAD - _TAIL
         yield from (show(line, _WIDTH) for line in lines[:_HEAD])
@@ -202,9 +236,14 @@ def shown_reply(octets: bytes, masker: Masker) -> Iterator[str]:
     yield from (show(line, _WIDTH) for line in lines)
 
 
+def _masked_lines(octets: bytes, masker: Masker) -> list[bytes]:
+    return masker.mask(octets).splitlines(keepends=True)
+
+
 def render(transcript: Iterable[Exchange], masker: Masker) -> list[str]:
     """A transcript as lines: seconds, session if there are several, C: or S:, octets."""
     exchanges = list(transcript)
+    masker = masker.with_sent(exchanges)
     several = len({exchange.session for exchange in exchanges}) > 1
     lines = []
     for exchange in exchanges:

@@ -1,4 +1,4 @@
-"""Dovecot from Debian: Maildir, STLS and implicit TLS, APOP and many SASL mechanisms.
+"""Dovecot from Debian: Maildir, LMTP, STLS and implicit TLS, APOP and many SASL mechanisms.
 
 Open on purpose: clear-text passwords are allowed everywhere, connection limits are
 far away, and a failed login costs `auth_failure_delay` alone, since the penalty that
@@ -17,7 +17,7 @@ from servers.running import Account, Running, new_accounts, write_profile
 from servers.stores import MAIL_GROUP, MAIL_OWNER, make_maildirs
 
 NAME = "dovecot"
-RECIPE = Recipe(NAME, ("dovecot-pop3d",))
+RECIPE = Recipe(NAME, ("dovecot-pop3d", "dovecot-lmtpd"))
 HOST = "127.0.0.1"
 ANONYMOUS = "anonymous"
 
@@ -27,7 +27,7 @@ MECHANISMS = "plain login apop cram-md5 digest-md5 scram-sha-1 scram-sha-256 ano
 OPEN = "ssl = yes\ndisable_plaintext_auth = no\n"
 
 CONFIGURATION = """\
-protocols = pop3
+protocols = pop3 lmtp
 listen = {host}
 base_dir = /run/dovecot
 log_path = /dev/stderr
@@ -70,6 +70,11 @@ service pop3-login {{
 service pop3 {{
   process_limit = 2000
 }}
+service lmtp {{
+  inet_listener lmtp {{
+    port = {lmtp_port}
+  }}
+}}
 """
 
 
@@ -93,7 +98,7 @@ def start_dovecot(state: Path, host: str, policy: str) -> Running:
     version = install(RECIPE)
     state = take(state)
     accounts = new_accounts()
-    port, tls_port = free_ports(2, host)
+    port, tls_port, lmtp_port = free_ports(3, host)
     mail, tls = state / "mail", state / "tls"
     tls.mkdir()
     users = (ANONYMOUS, *(account.user for account in accounts))
@@ -101,7 +106,7 @@ def start_dovecot(state: Path, host: str, policy: str) -> Running:
     plan = Plan(
         command=("/usr/sbin/dovecot", "-F"),
         files={
-            "/etc/dovecot/dovecot.conf": _configuration(host, policy, port, tls_port),
+            "/etc/dovecot/dovecot.conf": _configuration(host, policy, (port, tls_port, lmtp_port)),
             "/etc/dovecot/accounts": _passwords(accounts),
         },
         binds={"/srv/mail": mail, certificates.PLACE: tls},
@@ -118,16 +123,19 @@ def start_dovecot(state: Path, host: str, policy: str) -> Running:
             ca=certificates.authority_in(state),
             profile=state / "profile.yaml",
             version=version,
+            other_doors=(f"lmtp://{host}:{lmtp_port}+maildir:{mail}/{{user}}",),
         )
     )
 
 
-def _configuration(host: str, policy: str, port: int, tls_port: int) -> str:
+def _configuration(host: str, policy: str, ports: tuple[int, int, int]) -> str:
+    port, tls_port, lmtp_port = ports
     return CONFIGURATION.format(
         host=host,
         policy=policy,
         port=port,
         tls_port=tls_port,
+        lmtp_port=lmtp_port,
         owner=MAIL_OWNER,
         group=MAIL_GROUP,
         mechanisms=MECHANISMS,

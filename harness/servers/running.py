@@ -39,6 +39,7 @@ class Running:
     ca: Path | None
     profile: Path
     version: str
+    other_doors: tuple[str, ...] = ()
 
 
 class Server(Protocol):
@@ -70,6 +71,7 @@ def profile_text(running: Running) -> str:
     if running.ca is not None:
         lines += [f"ca: {json.dumps(str(running.ca))}", f"tls-name: {TLS_NAME}"]
     lines.append(f"maildrop: {json.dumps(running.maildrop)}")
+    lines += [f"# or maildrop: {json.dumps(door)}" for door in running.other_doors]
     lines.append("accounts:")
     lines += [
         f"  - {{user: {json.dumps(account.user)}, password: {json.dumps(account.password)}}}"

@@ -17,6 +17,13 @@ class Door(Protocol):
 
     name: str
 
+    @property
+    def adds_headers(self) -> bool:
+        """Messages arrive with header fields that the delivery or the store adds."""
+
+    def refuses(self, message: bytes) -> str:
+        """Why it cannot carry a message unchanged, as a sentence; empty if it can."""
+
     def fill(self, user: str, messages: Sequence[bytes]) -> None:
         """Make these messages, in this order, the whole content of the maildrop.
 

@@ -1,18 +1,50 @@
 """From what --maildrop says to a door."""
 
-from pop3spec.maildrop import Door, DoorError
-from pop3spec.maildrop.maildir import MaildirDoor
+import re
+from collections.abc import Callable, Mapping
 
-_KINDS = ("maildir:PATH/{user}", "none")
+from pop3spec.maildrop import Door, DoorError
+from pop3spec.maildrop.command import CommandDelivery
+from pop3spec.maildrop.delivery import Delivery, DeliveryDoor, Store
+from pop3spec.maildrop.lmtp import LmtpDelivery
+from pop3spec.maildrop.maildir import MaildirDoor
+from pop3spec.maildrop.mbox import MboxDoor
+
+STORES: Mapping[str, Callable[..., Store]] = {
+    "maildir": MaildirDoor,
+    "mbox": MboxDoor,
+}
+DELIVERIES: Mapping[str, Callable[[str], Delivery]] = {
+    "lmtp": LmtpDelivery,
+    "command": CommandDelivery,
+}
+
+_KINDS = "maildir:PATH/{user}, mbox:PATH/{user}, lmtp://host:port, 'command:CMD {user}' or none"
+# The last one counts, for a command may have such words of its own.
+_WITH_STORE = re.compile(rf"(.*)\+((?:{'|'.join(STORES)}):.*)", re.DOTALL)
 
 
 def open_door(spec: str, *, allow_delete: bool = False) -> Door | None:
     """The door that a specification names, None for 'none'; DoorError for anything else."""
     if spec in ("", "none"):
         return None
-    kind, colon, rest = spec.partition(":")
-    if kind == "maildir" and colon:
-        if "{user}" not in rest:
-            raise DoorError(f"--maildrop={spec}: the path needs a {{user}} in it")
-        return MaildirDoor(rest, allow_delete=allow_delete)
-    raise DoorError(f"--maildrop={spec}: unknown door; write {' or '.join(_KINDS)}")
+    kind, _, rest = spec.partition(":")
+    try:
+        if kind in STORES:
+            return _store(spec, allow_delete)
+        if kind in DELIVERIES:
+            parts = _WITH_STORE.fullmatch(rest)
+            if parts is None:
+                return DeliveryDoor(DELIVERIES[kind](rest), None)
+            delivery = DELIVERIES[kind](parts[1].rstrip())
+            return DeliveryDoor(delivery, _store(parts[2], allow_delete))
+    except DoorError as error:
+        raise DoorError(f"--maildrop={spec}: {error}") from error
+    raise DoorError(f"--maildrop={spec}: unknown door; write {_KINDS}")
+
+
+def _store(spec: str, allow_delete: bool) -> Store:
+    kind, _, path = spec.partition(":")
+    if "{user}" not in path:
+        raise DoorError(f"the path of {kind}: needs a {{user}} in it")
+    return STORES[kind](path, allow_delete=allow_delete)

@@ -2,9 +2,10 @@
 
 Each message becomes one file in `new`, by way of `tmp`, with bare LF as line
 end: what Maildir stores hold, and what servers turn into CRLF. Nothing is
-added to a message. The suite's own files are known by their name; every other
-file is foreign and stays. A file that runs as root gets the owner of the
-Maildir, so that the server can move it to `cur`.
+added to a message. The suite's own files are known by their name, and those
+that another door delivered by the journal; every other file is foreign and
+stays. A file that root delivers gets the owner of the Maildir, so that the
+server can move it to `cur`.
 
 Stock messages that it cannot carry: none, but a stored CRLF would be outside
 of what Maildir promises, so the door stores none.
@@ -14,10 +15,12 @@ import os
 import socket
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
 from pop3spec.maildrop import DoorError
+from pop3spec.maildrop.journal import Journal
 
 MARK = "pop3spec"
 _FOLDERS = ("new", "cur", "tmp")
@@ -26,10 +29,15 @@ _FOLDERS = ("new", "cur", "tmp")
 class MaildirDoor:
     """Puts messages into Maildirs as files."""
 
-    def __init__(self, template: str, *, allow_delete: bool = False) -> None:
+    adds_headers = False
+
+    def __init__(
+        self, template: str, *, allow_delete: bool = False, journal: Journal | None = None
+    ) -> None:
         self.name = f"maildir:{template}"
         self._template = template
         self._allow_delete = allow_delete
+        self._journal = journal or Journal()
         self._numbers = count(1)
         self._host = socket.gethostname().replace("/", "_").replace(":", "_")
 
@@ -38,19 +46,32 @@ class MaildirDoor:
             raise DoorError(f"{self.name}: the user name {user!r} is no name of a directory")
         return Path(self._template.replace("{user}", user))
 
+    def refuses(self, message: bytes) -> str:
+        """Why a Maildir cannot carry a message unchanged, empty if it can."""
+        if message.count(b"\n") != message.count(b"\r\n"):
+            return "a Maildir does not keep a LF alone, which becomes a line end"
+        return ""
+
     def fill(self, user: str, messages: Sequence[bytes]) -> None:
         """Make these messages the whole content of the Maildir."""
         maildir = self._maildir(user)
-        foreign = [path for path in self._files(maildir) if MARK not in path.name]
+        files = list(self._files(maildir))
+        foreign = len(files) - len(self._ours(maildir, files))
         if foreign and not self._allow_delete:
             raise DoorError(
-                f"{maildir} holds {len(foreign)} messages that the suite did not deliver;"
+                f"{maildir} holds {foreign} messages that the suite did not deliver;"
                 " use an empty mailbox, or permit deleting them with --allow-delete"
             )
-        for path in self._files(maildir):
+        for path in files:
             self._remove(path)
-        for message in messages:
-            self._deliver(maildir, message)
+        try:
+            for message in messages:
+                self._deliver(maildir, message)
+        except BaseException:
+            # A part of a filling is worth nothing.
+            with suppress(DoorError):
+                self.clear(user)
+            raise
 
     def add(self, user: str, message: bytes) -> None:
         """Deliver one more message."""
@@ -61,16 +82,58 @@ class MaildirDoor:
         maildir = self._maildir(user)
         if not maildir.is_dir():
             return
-        for path in self._files(maildir):
-            if MARK in path.name:
-                self._remove(path)
+        for path in self._ours(maildir, list(self._files(maildir))):
+            self._remove(path)
 
     def contents(self, user: str) -> list[bytes]:
         """The messages in the store, with CRLF for each bare LF."""
+        found = (self._read(path) for path in self._files(self._maildir(user)))
         return [
-            path.read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-            for path in self._files(self._maildir(user))
+            octets.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+            for octets in found
+            if octets is not None
         ]
+
+    def announce(self, user: str, message: bytes) -> None:
+        """A message will come, delivered by the suite through another door."""
+        self._journal.record(self._place(self._maildir(user)), message)
+
+    def show(self, user: str) -> None:
+        """Change the time of the directories.
+
+        A server that delivers remembers their time behind its own delivery, and so
+        would not look for what was removed before it.
+        """
+        maildir = self._maildir(user)
+        for folder in ("new", "cur"):
+            with suppress(FileNotFoundError):
+                os.utime(maildir / folder)
+
+    def _place(self, maildir: Path) -> str:
+        return f"maildir:{maildir.absolute()}"
+
+    def _ours(self, maildir: Path, files: Sequence[Path]) -> list[Path]:
+        """The files that the suite delivered; no other is read where it never delivered."""
+        marked = [path for path in files if MARK in path.name]
+        others = [path for path in files if MARK not in path.name]
+        place = self._place(maildir)
+        if not others or not self._journal.knows(place):
+            return marked
+        found = ((path, self._read(path)) for path in others)
+        return marked + [
+            path
+            for path, octets in found
+            if octets is not None and self._journal.has(place, octets)
+        ]
+
+    def _read(self, path: Path) -> bytes | None:
+        """What a file holds; None where the server moved or removed it since."""
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise DoorError(f"{path} cannot be read: {error.strerror}") from error
 
     def _files(self, maildir: Path) -> Iterator[Path]:
         for folder in ("new", "cur"):
@@ -97,10 +160,14 @@ class MaildirDoor:
         try:
             owner = self._owner(maildir)
             temporary = maildir / "tmp" / name
-            temporary.write_bytes(message.replace(b"\r\n", b"\n"))
-            if owner is not None:
-                os.chown(temporary, *owner)
-            temporary.rename(maildir / "new" / name)
+            try:
+                temporary.write_bytes(message.replace(b"\r\n", b"\n"))
+                if owner is not None:
+                    os.chown(temporary, *owner)
+                temporary.rename(maildir / "new" / name)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
         except OSError as error:
             raise DoorError(f"{maildir}: no delivery: {error.strerror}") from error
 

@@ -4,6 +4,7 @@ The table knows states, arguments and multi-line forms. Whether a server obeys
 it is for the rulebook to say.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -98,10 +99,12 @@ COMMANDS: Mapping[str, Command] = {
     ),
     "CAPA": Command(IN_EITHER, multiline=Multiline.ALWAYS, source="RFC 2449, section 5"),
     "STLS": Command(IN_AUTHORIZATION, source="RFC 2595, section 4"),
+    # Without a mechanism it is not in RFC 5034: a dialect that lists the mechanisms.
     "AUTH": Command(
         IN_AUTHORIZATION,
         (Argument.MECHANISM, Argument.SECRET),
         1,
+        Multiline.WITHOUT_ARGUMENT,
         source="RFC 5034, section 4",
     ),
     "UTF8": Command(IN_AUTHORIZATION, source="RFC 6856, section 2"),
@@ -115,9 +118,21 @@ COMMANDS: Mapping[str, Command] = {
 }
 
 
+# What a lenient server reads: blanks and tabs before the keyword, one of them behind it.
+_LINE = re.compile(rb"[ \t]*([^ \t]*)([ \t]?)(.*)", re.DOTALL)
+_BLANK = re.compile(rb"[ \t]")
+
+
+def _parts(line: bytes) -> tuple[str, bytes, bytes]:
+    found = _LINE.fullmatch(line.rstrip(b"\r\n"))
+    assert found is not None
+    # Only ASCII has cases here: in Latin-1 more than one letter could come of one octet.
+    return found[1].upper().decode("latin-1"), found[2], found[3]
+
+
 def keyword(line: bytes) -> str:
     """The keyword of a command line in upper case, '' where there is none."""
-    return line.rstrip(b"\r\n").split(b" ", 1)[0].decode("latin-1").upper()
+    return _parts(line)[0]
 
 
 def arguments(line: bytes) -> tuple[bytes, ...]:
@@ -125,13 +140,13 @@ def arguments(line: bytes) -> tuple[bytes, ...]:
 
     PASS has one argument, which is the rest of the line (RFC 1939, section 7).
     """
-    word, blank, rest = line.rstrip(b"\r\n").partition(b" ")
+    word, blank, rest = _parts(line)
     if not blank:
         return ()
-    command = COMMANDS.get(word.decode("latin-1").upper())
+    command = COMMANDS.get(word)
     if command is not None and command.rest:
         return (rest,)
-    return tuple(rest.split(b" "))
+    return tuple(_BLANK.split(rest))
 
 
 def is_multiline(line: bytes) -> bool:
@@ -146,7 +161,8 @@ def is_multiline(line: bytes) -> bool:
 
 def message_number(argument: bytes) -> int | None:
     """The message-number that an argument is, None if it is not a plain decimal."""
-    # A number of a thousand digits names no message and is slow to convert.
-    if not argument.isdigit() or len(argument) > 20:
+    if not argument.isdigit():
         return None
-    return int(argument)
+    digits = argument.lstrip(b"0")
+    # A number of a thousand digits names no message and is slow to convert.
+    return int(digits or b"0") if len(digits) <= 20 else None

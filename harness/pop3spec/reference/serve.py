@@ -17,6 +17,7 @@ def serve(
     maildir: Path | None,
     faults: Collection[str],
     ready: Callable[[tuple[str, int]], None],
+    failed_login_delay: float = 0.0,
 ) -> None:
     """Serve until SIGTERM or KeyboardInterrupt; `ready` is told the address.
 
@@ -30,7 +31,14 @@ def serve(
 
     before = signal.signal(signal.SIGTERM, stop)
     try:
-        with ReferenceServer(store, accounts, host=host, port=port, faults=faults) as server:
+        with ReferenceServer(
+            store,
+            accounts,
+            host=host,
+            port=port,
+            faults=faults,
+            failed_login_delay=failed_login_delay,
+        ) as server:
             ready(server.address)
             asked_to_stop.wait()
     except KeyboardInterrupt:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pop3spec.protocol.commands import COMMANDS, Argument, State, message_number
 from pop3spec.protocol.listings import DropListing, scan_listing, unique_id_listing
 from pop3spec.protocol.text import show
-from pop3spec.rulebook.history import Content, History, body_of, content_of, number_of
+from pop3spec.rulebook.history import History, body_of, content_of, number_of
 from pop3spec.transcript import End, Exchange, Kind
 
 
@@ -166,6 +166,7 @@ def reply_per_command(exchange: Exchange, before: History) -> Judgement:
 class _Surplus:
     """What octets mean that came with nothing outstanding."""
 
+    GREETING = "more than one line of greeting"
     REPLY = "another reply"
     LINES_OF_ERROR = "lines behind a negative reply"
     LINES_OF_ONE = "lines behind a reply of one line"
@@ -176,6 +177,8 @@ def _surplus(exchange: Exchange, before: History) -> str | None:
     if exchange.kind not in (Kind.UNASKED, Kind.SILENCE) or not exchange.partial:
         return None
     last = before.last
+    if last is not None and last.kind is Kind.GREETING:
+        return _Surplus.GREETING
     if _STATUS.match(exchange.partial):
         return _Surplus.REPLY
     if last is None or last.kind is not Kind.COMMAND or last.reply is None:
@@ -227,7 +230,9 @@ def single_line(exchange: Exchange, before: History) -> Judgement:
 
 def may_close(before: History) -> bool:
     """The RFC lets the server close here: section 4 after a failed login; garbage."""
-    return before.illegal or before.login_refused or before.refusals > 1 or before.quit
+    last = before.last
+    asked = last is not None and last.keyword == "QUIT"
+    return before.illegal or before.login_refused or before.refusals > 1 or before.quit or asked
 
 
 def stays_open(exchange: Exchange, before: History) -> Judgement:
@@ -256,13 +261,13 @@ _WITHOUT_ARGUMENTS = frozenset({"STAT", "NOOP", "RSET", "QUIT"})
 
 
 def _is_bare(exchange: Exchange) -> bool:
-    """Nothing stands between the keyword and CRLF, not even a blank."""
-    return len(exchange.sent) == len(exchange.keyword) + 2
+    """The keyword in upper case and CRLF, with nothing between them."""
+    return exchange.sent == exchange.keyword.encode() + b"\r\n"
 
 
 def _names_plainly(exchange: Exchange, number: int) -> bool:
-    """The one argument is the number as RFC 1939 writes it: no zeros or blanks beside it."""
-    return exchange.sent[len(exchange.keyword) :] == b" %d\r\n" % number
+    """The command stands as RFC 1939 writes it: upper case, no zeros or blanks beside it."""
+    return exchange.sent == b"%b %d\r\n" % (exchange.keyword.encode(), number)
 
 
 def _refused(exchange: Exchange, got: str) -> Judgement:
@@ -413,7 +418,9 @@ def pass_directly_after_user(exchange: Exchange, before: History) -> Judgement:
 
 
 def greeting(exchange: Exchange, before: History) -> Judgement:
-    """The greeting is a positive reply."""
+    """The greeting is a positive reply, and nothing follows its line."""
+    if _surplus(exchange, before) is _Surplus.GREETING:
+        return Broken(f"{_quote(exchange.partial)} behind the line of the greeting")
     if exchange.kind is not Kind.GREETING or exchange.reply is None:
         return None
     line = exchange.reply.status_line
@@ -439,13 +446,13 @@ def quit_after_login(exchange: Exchange, before: History) -> Judgement:
 
 
 def _quit(exchange: Exchange, before: History) -> Judgement:
-    if exchange.keyword != "QUIT" or not _is_bare(exchange) or not _is_judged(exchange, before):
+    if exchange.keyword != "QUIT" or exchange.arguments or not _is_judged(exchange, before):
         return None
     if exchange.reply is None:
         if exchange.is_closed and not exchange.partial and not may_close(before):
             return Broken("the connection closed without a reply")
         return None
-    if exchange.is_err:
+    if exchange.is_err and _is_bare(exchange):
         return Broken(f"{_quote(exchange.reply.status_line)}")
     return HELD if exchange.is_ok else None
 
@@ -541,6 +548,10 @@ def unique_id_form(exchange: Exchange, before: History) -> Judgement:
 _UNIQUE_ID = re.compile(rb"[!-~]{1,70}")
 
 
+# Commands that show one message and change nothing.
+_SHOW_ONE = frozenset({"RETR", "LIST", "UIDL"})
+
+
 def list_argument(exchange: Exchange, before: History) -> Judgement:
     """LIST n speaks of message n."""
     numbers = [listing.number for listing in exchange.scan_listings or ()]
@@ -585,7 +596,7 @@ def _wrongly_refused(exchange: Exchange, before: History) -> Judgement:
         return None
     if not _names_plainly(exchange, number):
         return None
-    if number in before.unmarked and exchange.keyword in ("RETR", "LIST"):
+    if number in before.unmarked and exchange.keyword in _SHOW_ONE:
         return None  # judged by rset_unmarks
     if exchange.reply.text.upper().startswith(b"[SYS/"):
         return None  # the system failed (RFC 3206), which is no statement about the command
@@ -749,7 +760,7 @@ def rset_unmarks(exchange: Exchange, before: History) -> Judgement:
     number = number_of(exchange)
     if number is None or number not in before.unmarked or not _is_judged(exchange, before):
         return None
-    if not _names_plainly(exchange, number) or exchange.keyword not in ("RETR", "LIST"):
+    if not _names_plainly(exchange, number) or exchange.keyword not in _SHOW_ONE:
         return None
     if exchange.is_err and exchange.reply is not None:
         return Broken(f"{_quote(exchange.reply.status_line)} for message {number} after RSET")
@@ -1025,7 +1036,7 @@ def _top(exchange: Exchange, before: History) -> _Top | None:
     return _Top(
         count,
         None if body is None else _lines(body),
-        _whole_body(before.contents.get(number)),
+        _whole_body(number, before),
     )
 
 
@@ -1034,8 +1045,15 @@ def _lines(body: bytes) -> list[bytes]:
     return lines[:-1] if lines[-1] == b"" else lines
 
 
-def _whole_body(content: Content | None) -> list[bytes] | None:
+def _whole_body(number: int, before: History) -> list[bytes] | None:
+    """The lines of the body: as they were put in, else as RETR sent them."""
+    if before.filling.body is not None and number == 1:
+        return _lines(before.filling.body)
+    content = before.contents.get(number)
     if content is None or not content.is_whole:
+        return None
+    # Where RETR itself sent another size than LIST told, it is no measure for TOP.
+    if before.sizes.get(number) != content.octets:
         return None
     body = body_of(content.beginning)
     return None if body is None else _lines(body)
@@ -1054,13 +1072,11 @@ def top(exchange: Exchange, before: History) -> Judgement:
         return Broken(f"{len(seen.lines)} lines of the body, {seen.count} asked for")
     if seen.whole is None:
         return HELD
-    if seen.count >= len(seen.whole) and len(seen.lines) < len(seen.whole):
+    if seen.count > len(seen.whole):
         return None  # judged by top_whole
     if seen.lines == seen.whole[: seen.count]:
         return HELD
-    return Broken(
-        f"{len(seen.lines)} lines that are not the first {seen.count} of the body as RETR sent it"
-    )
+    return Broken(f"{len(seen.lines)} lines that are not the first {seen.count} of the body")
 
 
 def top_whole(exchange: Exchange, before: History) -> Judgement:
@@ -1068,11 +1084,11 @@ def top_whole(exchange: Exchange, before: History) -> Judgement:
     seen = _top(exchange, before)
     if seen is None or seen.whole is None or seen.lines is None:
         return None
-    if seen.count < len(seen.whole):
+    if seen.count <= len(seen.whole):
         return None
-    if len(seen.lines) >= len(seen.whole):
+    if seen.lines == seen.whole:
         return HELD
-    return Broken(f"{len(seen.lines)} of {len(seen.whole)} lines of the body")
+    return Broken(f"{len(seen.lines)} lines, which are not the {len(seen.whole)} of the body")
 
 
 def rset_positive(exchange: Exchange, before: History) -> Judgement:

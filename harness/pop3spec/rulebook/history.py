@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from pop3spec.protocol.commands import COMMANDS, State, message_number
 from pop3spec.protocol.listings import DropListing, capabilities
-from pop3spec.transcript import Exchange, Kind
+from pop3spec.transcript import End, Exchange, Kind
 
 # As much of a message is kept for comparison with TOP.
 _KEPT = 1 << 20
@@ -55,18 +55,29 @@ class Filling:
     `count` is the number of messages that it put in, None where it did not.
     `is_clean`: each message ends with a line end and has no CR or LF alone.
     `is_distinct`: no two messages are alike. `may_change`: mail may arrive or
-    vanish during the session without the session's doing.
+    vanish during the session without the session's doing. `body` is the body
+    of the only message, None where there are others or it has none.
     """
 
     count: int | None = None
     is_clean: bool = False
     is_distinct: bool = False
     may_change: bool = False
+    body: bytes | None = None
+
+    @property
+    def unsure(self) -> "Filling":
+        """The same where it is no longer known what is there."""
+        return replace(self, count=None, body=None, may_change=True)
 
 
 @dataclass(frozen=True)
 class History:
-    """A session as its replies have shown it so far."""
+    """A session as its replies have shown it so far.
+
+    `illegal`: something was sent that no client may send, or a reply is overdue;
+    from then on a reply may belong to another command than it seems.
+    """
 
     filling: Filling = Filling()
     state: State = State.AUTHORIZATION
@@ -115,8 +126,11 @@ class History:
         if exchange.kind is Kind.EVENT:
             return self
         changes: dict[str, object] = {"last": exchange}
-        if exchange.deliberate:
-            changes["illegal"] = True
+        if exchange.deliberate or exchange.end in (End.TIMEOUT, End.TOO_LONG):
+            changes["illegal"] = self.illegal or exchange.kind is not Kind.CLOSE
+            # What was not plainly refused may have marked or unmarked a message.
+            if not exchange.is_err:
+                changes["filling"] = self.filling.unsure
         if exchange.kind in (Kind.COMMAND, Kind.CONTINUATION) and exchange.reply is not None:
             if exchange.is_err:
                 changes["refusals"] = self.refusals + 1
@@ -136,17 +150,22 @@ class History:
     def _login(self, exchange: Exchange) -> dict[str, object]:
         if exchange.is_err:
             return {"login_refused": True, "user_accepted": False}
+        if exchange.keyword == "AUTH" and not exchange.arguments:
+            return {}  # a list of mechanisms
         if exchange.is_ok and self.state is State.AUTHORIZATION:
             return {"state": State.TRANSACTION, "user_accepted": False}
         return {}
 
     def _user(self, exchange: Exchange) -> dict[str, object]:
-        return {"user_accepted": exchange.is_ok, "user_was_last": exchange.is_ok}
+        # A server may remember the name of an earlier USER.
+        accepted = self.user_accepted or exchange.is_ok
+        return {"user_accepted": accepted, "user_was_last": exchange.is_ok}
 
     def _quit(self, exchange: Exchange) -> dict[str, object]:
         if not exchange.is_ok and not exchange.is_err:
             return {}
-        if exchange.arguments and exchange.is_err:
+        # A refusal ends the session only where it says that the removal failed.
+        if exchange.is_err and (exchange.arguments or not self.marked):
             return {}
         return {"quit": True}
 
@@ -216,8 +235,12 @@ class History:
 
     def _dele(self, exchange: Exchange) -> dict[str, object]:
         number = number_of(exchange)
-        if not exchange.is_ok or number is None:
+        if not exchange.is_ok:
             return {}
+        known = self.count is None or self.filling.may_change
+        if number is None or not (known or 1 <= number <= (self.count or 0)):
+            # Which message is marked now, if any, only the server knows.
+            return _ELSEWHERE | {"filling": self.filling.unsure}
         return _ELSEWHERE | {"marked": self.marked | {number}}
 
     def _rset(self, exchange: Exchange) -> dict[str, object]:
@@ -256,7 +279,7 @@ def content_of(message: bytes) -> Content:
     body = body_of(message)
     return Content(
         octets=len(message),
-        body_digest=sha256(message if body is None else body).digest(),
+        body_digest=sha256(body or b"").digest(),
         beginning=message[:_KEPT],
         ends_with_line_end=message.endswith(b"\r\n"),
     )

@@ -20,8 +20,8 @@ class SessionFacts:
     the maildrop that it saw, `opened` and `closed` are seconds on one clock.
     `counts` has the messages at the opening by each command that told them.
     `unique_ids` are those of a complete listing at the opening, None where
-    there was none; `digests` are of the messages that were retrieved. `ended`
-    is 'quit', 'quit refused' or 'dropped'.
+    there was none; `sizes` are those that LIST gave, `digests` are of the
+    messages that were retrieved. `ended` is 'quit', 'quit refused' or 'dropped'.
     """
 
     account: str | None
@@ -31,6 +31,7 @@ class SessionFacts:
     timestamp: str | None
     counts: Mapping[str, int]
     unique_ids: Mapping[int, str] | None
+    sizes: Mapping[int, int]
     digests: Mapping[int, str]
     marked: tuple[int, ...]
     ended: str
@@ -46,7 +47,7 @@ class SessionFacts:
 def facts_from(data: Mapping[str, object]) -> SessionFacts:
     """The inverse of `SessionFacts.as_data`; keys of mappings may have become text."""
     values = {field.name: data[field.name] for field in fields(SessionFacts)}
-    for name in ("unique_ids", "digests"):
+    for name in ("unique_ids", "sizes", "digests"):
         mapping = values[name]
         if isinstance(mapping, Mapping):
             values[name] = {int(number): value for number, value in mapping.items()}
@@ -109,6 +110,27 @@ class _Pair:
         return set(_ids(self.earlier)) - set(_ids(self.later))
 
     @property
+    def new(self) -> set[str]:
+        """Unique-ids of the later session that the earlier one did not have."""
+        return set(_ids(self.later)) - set(_ids(self.earlier))
+
+    @property
+    def renamed(self) -> str:
+        """A unique-id that names messages of different sizes in the two sessions, or ''."""
+        earlier, later = _sizes_by_id(self.earlier), _sizes_by_id(self.later)
+        both = (unique_id for unique_id in earlier if unique_id in later)
+        return next((name for name in both if earlier[name] != later[name]), "")
+
+    @property
+    def ids_tell(self) -> bool:
+        """By the unique-ids of both sessions it is sure which message is which."""
+        return (
+            not self.new
+            and not self.renamed
+            and all(map(_are_distinct, (self.earlier, self.later)))
+        )
+
+    @property
     def marked(self) -> set[str]:
         """Unique-ids that the earlier session marked as deleted."""
         ids = self.earlier.unique_ids or {}
@@ -117,6 +139,16 @@ class _Pair:
 
 def _ids(session: SessionFacts) -> Iterable[str]:
     return (session.unique_ids or {}).values()
+
+
+def _sizes_by_id(session: SessionFacts) -> dict[str, int]:
+    ids = session.unique_ids or {}
+    return {ids[number]: size for number, size in session.sizes.items() if number in ids}
+
+
+def _are_distinct(session: SessionFacts) -> bool:
+    ids = list(_ids(session))
+    return len(set(ids)) == len(ids)
 
 
 def _pairs(sessions: Sequence[SessionFacts]) -> Iterator[_Pair]:
@@ -138,7 +170,7 @@ def update_removes(sessions: Sequence[SessionFacts]) -> _Judged:
         marked = len(pair.earlier.marked)
         if pair.earlier.ended != "quit" or not marked or pair.counts is None:
             continue
-        still = pair.marked.intersection(_ids(pair.later))
+        still = pair.marked.intersection(_ids(pair.later)) if pair.ids_tell else set()
         before, after = pair.counts
         if still:
             yield Broken(f"{len(still)} of {marked} marked messages still there"), pair.tests
@@ -169,7 +201,9 @@ def _loss(pair: _Pair, removed: int, removed_ids: set[str], how: str) -> _Judged
     before, after = pair.counts
     if after < before - removed:
         yield Broken(f"{after} messages after {how}, {before - removed} expected"), pair.tests
-    elif pair.missing - removed_ids and removed_ids.intersection(_ids(pair.later)):
+    elif (
+        pair.ids_tell and pair.missing - removed_ids and removed_ids.intersection(_ids(pair.later))
+    ):
         yield Broken(f"another message than the marked one is gone after {how}"), pair.tests
     else:
         yield HELD, ()
@@ -181,17 +215,19 @@ def ids_persist(sessions: Sequence[SessionFacts]) -> _Judged:
         earlier, later = pair.earlier, pair.later
         if earlier.unique_ids is None or later.unique_ids is None:
             continue
-        new = set(_ids(later)) - set(_ids(earlier))
-        if new:
-            shown = ", ".join(sorted(new)[:3])
+        if pair.new:
+            shown = ", ".join(sorted(pair.new)[:3])
             yield Broken(f"unique-ids that the session before did not have: {shown}"), pair.tests
+        elif pair.renamed:
+            got = f"the unique-id '{pair.renamed}' for a message of another size than before"
+            yield Broken(got), pair.tests
         else:
             yield HELD, ()
 
 
 def ids_are_not_reused(sessions: Sequence[SessionFacts]) -> _Judged:
     """A unique-id does not come back for another message (RFC 1939, section 7)."""
-    owners: dict[tuple[str, str], tuple[str, str]] = {}
+    owners: dict[tuple[str, str], tuple[str, SessionFacts]] = {}
     judged = False
     for session in sessions:
         if session.account is None or session.unique_ids is None:
@@ -201,12 +237,13 @@ def ids_are_not_reused(sessions: Sequence[SessionFacts]) -> _Judged:
             if digest is None:
                 continue
             key = (session.account, unique_id)
-            first = owners.setdefault(key, (digest, session.test))
+            known, first = owners.setdefault(key, (digest, session))
             judged = True
-            if first[0] != digest:
+            # Two in one session break another rule: that ids are unique.
+            if known != digest and first is not session:
                 yield (
                     Broken(f"the unique-id '{unique_id}' for two different messages"),
-                    tuple(dict.fromkeys((first[1], session.test))),
+                    tuple(dict.fromkeys((first.test, session.test))),
                 )
     if judged:
         yield HELD, ()

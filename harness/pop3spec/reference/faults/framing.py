@@ -109,7 +109,7 @@ class _GreetingOneOctetTooLong(Session):
 
 @fault(
     "first-line-ends-in-lf",
-    breaks=["rfc1939-3-line-crlf", "rfc1939-5-retr", "rfc1939-11-exact-size"],
+    breaks=["rfc1939-3-line-crlf", "rfc1939-11-exact-size"],
     copies="the first header line is written apart from the others, with the stored LF",
 )
 class _FirstLineEndsInLf(Session):
@@ -121,7 +121,7 @@ class _FirstLineEndsInLf(Session):
 
 @fault(
     "line-end-lost-at-buffer-end",
-    breaks=["rfc1939-3-line-crlf", "rfc1939-5-retr", "rfc1939-11-exact-size"],
+    breaks=["rfc1939-3-line-crlf", "rfc1939-11-exact-size"],
     copies="a CR that is the last octet of a 4096-octet buffer is dropped, waiting for its LF",
     edge=True,
 )
@@ -147,7 +147,7 @@ class _EmptyListingWithoutEnd(Session):
 
 @fault(
     "uidl-ends-in-close",
-    breaks=["rfc1939-3-multi-line-end", "rfc1939-3-stays-open"],
+    breaks=["rfc1939-3-multi-line-end"],
     copies="the writer marks the end of a listing as HTTP/1.0 did, by closing the connection",
 )
 class _UidlEndsInClose(Session):
@@ -205,12 +205,7 @@ class _TopNotStuffed(Session):
 
 @fault(
     "first-octet-not-stuffed",
-    breaks=[
-        "rfc1939-3-byte-stuffing",
-        "rfc1939-3-nothing-unasked",
-        "rfc1939-5-retr",
-        "rfc1939-11-exact-size",
-    ],
+    breaks=["rfc1939-3-byte-stuffing", "rfc1939-3-nothing-unasked", "rfc1939-11-exact-size"],
     copies="Dovecot 2.3.19: the octet before the first one is not taken for a line end",
     edge=True,
 )
@@ -248,11 +243,7 @@ class _OnlyLoneDotsStuffed(Session):
 
 @fault(
     "unknown-closes-silently",
-    breaks=[
-        "rfc1939-3-unknown-command",
-        "rfc1939-3-reply-per-command",
-        "rfc1939-3-stays-open",
-    ],
+    breaks=["rfc1939-3-unknown-command", "rfc1939-3-stays-open"],
     copies="netius 1.64.0: an unknown command ends the connection without a reply",
 )
 class _UnknownClosesSilently(Session):
@@ -263,7 +254,7 @@ class _UnknownClosesSilently(Session):
 
 @fault(
     "quit-unanswered",
-    breaks=["rfc1939-3-reply-per-command", "rfc1939-4-quit", "rfc1939-6-quit"],
+    breaks=["rfc1939-4-quit", "rfc1939-6-quit"],
     copies="Stalwart before 0.8.3: QUIT closes the connection with no reply",
 )
 class _QuitUnanswered(Session):
@@ -335,7 +326,7 @@ class _ErrorBehindLongLine(Session):
 
 @fault(
     "refused-retr-has-an-end",
-    breaks=["rfc1939-3-error-single-line", "rfc1939-3-nothing-unasked"],
+    breaks=["rfc1939-3-error-single-line"],
     copies="the terminating line is written where the function leaves, on every path",
 )
 class _RefusedRetrHasAnEnd(Session):
@@ -346,7 +337,7 @@ class _RefusedRetrHasAnEnd(Session):
 
 @fault(
     "refused-uidl-has-an-end",
-    breaks=["rfc1939-3-error-single-line", "rfc1939-3-nothing-unasked"],
+    breaks=["rfc1939-3-error-single-line"],
     copies="the listing of one message takes the path of the whole one when it fails",
     edge=True,
 )
@@ -358,7 +349,7 @@ class _RefusedUidlHasAnEnd(Session):
 
 @fault(
     "usage-of-top-on-a-second-line",
-    breaks=["rfc1939-3-error-single-line", "rfc1939-3-nothing-unasked"],
+    breaks=["rfc1939-3-error-single-line"],
     copies="a refusal with a usage text is printed with a line break in it",
     edge=True,
 )
@@ -370,7 +361,7 @@ class _UsageOfTopOnASecondLine(Session):
 
 @fault(
     "dele-has-an-end",
-    breaks=["rfc1939-3-single-line", "rfc1939-3-nothing-unasked"],
+    breaks=["rfc1939-3-single-line"],
     copies="one function sends all positive replies, and it ends each with a dot",
 )
 class _DeleHasAnEnd(Session):
@@ -380,7 +371,7 @@ class _DeleHasAnEnd(Session):
 
 @fault(
     "rset-lists-what-it-unmarked",
-    breaks=["rfc1939-3-single-line", "rfc1939-3-nothing-unasked"],
+    breaks=["rfc1939-3-single-line"],
     copies="RSET tells which messages came back, a line each, when there are any",
     edge=True,
 )

@@ -54,7 +54,7 @@ class _StatGroupsThousands(Session):
 
 @fault(
     "stat-counts-one-more",
-    breaks=["rfc1939-5-stat-count"],
+    breaks=["rfc1939-5-stat-count", "rfc1939-5-rset-unmarks", "rfc1939-5-stat-without-marked"],
     copies="UW ipop3d: the internal first message of the store is counted, and not listed",
 )
 class _StatCountsOneMore(Session):
@@ -64,8 +64,20 @@ class _StatCountsOneMore(Session):
 
 
 @fault(
+    "stat-counts-nine-at-most",
+    breaks=["rfc1939-5-stat-count"],
+    copies="the field for the count has room for one digit",
+    edge=True,
+)
+class _StatCountsNineAtMost(Session):
+    def drop_listing(self, messages: Sequence[Message]) -> bytes:
+        count, octets = super().drop_listing(messages).split()
+        return b"%d %b" % (min(9, int(count)), octets)
+
+
+@fault(
     "refused-dele-counts",
-    breaks=["rfc1939-4-count-fixed", "rfc1939-5-stat-count"],
+    breaks=["rfc1939-4-count-fixed", "rfc1939-5-stat-without-marked"],
     copies="a running count goes down with each DELE, also of a message that is marked already",
     edge=True,
 )
@@ -88,7 +100,7 @@ class _RefusedDeleCounts(Session):
 
 @fault(
     "stat-counts-unread",
-    breaks=["rfc1939-4-count-fixed", "rfc1939-5-stat-count", "rfc1939-5-stat-total"],
+    breaks=["rfc1939-4-count-fixed", "rfc1939-5-stat-count", "rfc1939-5-rset-unmarks"],
     copies="a client's view of new mail is mistaken for the maildrop: what was read is not counted",
 )
 class _StatCountsUnread(Session):
@@ -130,7 +142,7 @@ class _TotalIn16Bits(Session):
 
 @fault(
     "stat-counts-marked",
-    breaks=["rfc1939-5-stat-without-marked", "rfc1939-5-stat-count", "rfc1939-5-stat-total"],
+    breaks=["rfc1939-5-stat-without-marked"],
     copies="Dovecot 1.0-test, tpop3d before 1.4.1: STAT gives the totals of the login",
 )
 class _StatCountsMarked(Session):
@@ -179,7 +191,7 @@ class _ListInColumns(Session):
 
 @fault(
     "list-leaves-out-last",
-    breaks=["rfc1939-5-list-complete", "rfc1939-5-stat-count", "rfc1939-5-stat-total"],
+    breaks=["rfc1939-5-list-complete", "rfc1939-5-stat-count"],
     copies="a loop from 1 to below the count",
 )
 class _ListLeavesOutLast(Session):
@@ -190,7 +202,7 @@ class _ListLeavesOutLast(Session):
 
 @fault(
     "list-stops-at-the-visible-count",
-    breaks=["rfc1939-5-list-complete", "rfc1939-5-stat-count", "rfc1939-5-stat-total"],
+    breaks=["rfc1939-5-list-complete"],
     copies="the loop over all numbers ends at the count, which DELE has made smaller",
     edge=True,
 )
@@ -213,7 +225,7 @@ class _ListOfNothingRefused(Session):
 
 @fault(
     "list-n-without-number",
-    breaks=["rfc1939-5-list-argument", "rfc1939-5-list-scan-listing"],
+    breaks=["rfc1939-5-list-scan-listing"],
     copies="the client knows the number that it asked for, so only the size is sent",
 )
 class _ListNWithoutNumber(Session):
@@ -222,12 +234,18 @@ class _ListNWithoutNumber(Session):
 
 
 @fault(
+    "list-n-tells-the-first",
+    breaks=["rfc1939-5-list-argument"],
+    copies="the loop over the listing stops at its first line, whatever number was asked for",
+)
+class _ListNTellsTheFirst(Session):
+    def list_one(self, message: Message) -> bytes:
+        return super().list_one(self.messages[0] if message in self.messages else message)
+
+
+@fault(
     "list-n-lists-all",
-    breaks=[
-        "rfc1939-5-list-argument",
-        "rfc1939-5-list-scan-listing",
-        "rfc1939-3-nothing-unasked",
-    ],
+    breaks=["rfc1939-5-list-scan-listing", "rfc1939-3-single-line"],
     copies="Mailpit before 1.26.1: the argument is ignored, and the whole listing sent",
 )
 class _ListNListsAll(Session):
@@ -251,7 +269,7 @@ class _ListNCountsVisible(Session):
 
 @fault(
     "list-shows-marked",
-    breaks=["rfc1939-5-list-without-marked", "rfc1939-5-stat-count", "rfc1939-5-stat-total"],
+    breaks=["rfc1939-5-list-without-marked"],
     copies="the listing is made at login and kept",
 )
 class _ListShowsMarked(Session):
@@ -261,7 +279,7 @@ class _ListShowsMarked(Session):
 
 @fault(
     "list-shows-last-marked",
-    breaks=["rfc1939-5-list-without-marked", "rfc1939-5-stat-count", "rfc1939-5-stat-total"],
+    breaks=["rfc1939-5-list-without-marked"],
     copies="the last line is written behind the loop, without the question for the mark",
     edge=True,
 )
@@ -298,6 +316,7 @@ class _MarkedStayVisible(Session):
         "rfc1939-7-uidl-complete",
         "rfc1939-7-uidl-without-marked",
         "rfc1939-7-unique-id-fixed",
+        "rfc1939-11-exact-size",
     ],
     copies="WildDuck 603ee5bf: after DELE the listings are filtered first and numbered then",
     edge=True,
@@ -318,7 +337,7 @@ class _ListingsRenumbered(Session):
 
 @fault(
     "last-message-listed-twice",
-    breaks=["rfc1939-4-message-numbers", "rfc1939-5-stat-count", "rfc1939-5-stat-total"],
+    breaks=["rfc1939-4-message-numbers"],
     copies="the loop that fills the last buffer and the one that flushes it both write its line",
 )
 class _LastMessageListedTwice(Session):
@@ -346,7 +365,12 @@ class _FindsNumbers(Session):
 
 @fault(
     "numbers-kept-over-sessions",
-    breaks=["rfc1939-4-message-numbers"],
+    breaks=[
+        "rfc1939-4-message-numbers",
+        "rfc1939-6-unmarked-stay",
+        "rfc1939-6-update-removes",
+        "rfc1939-7-uidl-persistent",
+    ],
     copies="numbers are stored with the messages, and a new session does not count again",
     edge=True,
     parts=(_FindsNumbers,),
@@ -422,7 +446,7 @@ class _ArrivalsAppended(Session):
 
 @fault(
     "rset-opens-again",
-    breaks=["rfc1939-4-no-arrivals", "rfc1939-5-rset-unmarks"],
+    breaks=["rfc1939-4-no-arrivals"],
     copies="Apache James: RSET reads the maildrop anew, so that new mail appears",
     edge=True,
 )
@@ -483,7 +507,7 @@ class _FinalLineEndNotCounted(_ResizedMessages):
 
 @fault(
     "size-known-after-retr",
-    breaks=["rfc1939-4-size-fixed", "rfc1939-11-exact-size"],
+    breaks=["rfc1939-4-size-fixed", "rfc1939-11-exact-size", "rfc1939-5-stat-total"],
     copies="Exchange 5.x to 2003: the store's own size until the text was made for RETR",
 )
 class _SizeKnownAfterRetr(Session):
@@ -498,7 +522,7 @@ class _SizeKnownAfterRetr(Session):
 
 @fault(
     "size-of-top-kept",
-    breaks=["rfc1939-4-size-fixed", "rfc1939-11-exact-size"],
+    breaks=["rfc1939-4-size-fixed", "rfc1939-5-stat-total"],
     copies="the length of what was rendered last is cached as the size, also after TOP",
     edge=True,
 )

@@ -30,7 +30,7 @@ class _GreetingWithoutStatusIndicator(Session):
 
 @fault(
     "greeting-of-two-lines",
-    breaks=["rfc1939-4-greeting", "rfc1939-3-nothing-unasked"],
+    breaks=["rfc1939-4-greeting"],
     copies="a legal notice is appended to the banner on a line of its own",
 )
 class _GreetingOfTwoLines(Session):
@@ -44,7 +44,7 @@ class _RemembersBrokenSession(Maildrops):
 
 @fault(
     "greeting-tells-of-broken-session",
-    breaks=["rfc1939-4-greeting", "rfc1939-3-nothing-unasked"],
+    breaks=["rfc1939-4-greeting"],
     copies="a line that could not be sent to a client who was gone is flushed to the next one",
     edge=True,
     parts=(_RemembersBrokenSession,),
@@ -347,6 +347,20 @@ class _TimestampOfTheProcess(Maildrops):
 
 
 @fault(
+    "digest-by-the-first-timestamp",
+    breaks=["rfc1939-7-apop"],
+    copies="the timestamp of a worker's first greeting is kept and used for its later clients",
+    edge=True,
+)
+class _DigestByTheFirstTimestamp(Maildrops):
+    first = b""
+
+    def is_digest(self, name: bytes, digest: bytes, timestamp: bytes) -> bool:
+        self.first = self.first or timestamp
+        return super().is_digest(name, digest, self.first)
+
+
+@fault(
     "timestamp-in-whole-seconds",
     breaks=["rfc1939-7-apop-timestamp-differs"],
     copies="process-ID and clock as in the example of the RFC, in a server of one process",
@@ -379,7 +393,7 @@ class _TimestampWithoutApop(Session):
 
 @fault(
     "timestamp-used-up-by-refused-login",
-    breaks=["rfc1939-7-apop", "rfc1939-4-login-refused"],
+    breaks=["rfc1939-4-login-refused"],
     copies="the timestamp is wiped against replay after the first refused login",
     edge=True,
 )
@@ -428,7 +442,7 @@ class _HalfADigest(Maildrops):
 
 @fault(
     "refused-digest-opens",
-    breaks=["rfc1939-7-apop-wrong", "rfc1939-4-login-refused", "rfc1939-3-wrong-state"],
+    breaks=["rfc1939-7-apop-wrong", "rfc1939-4-login-refused"],
     copies="the session changes its state first and compares the digest for the reply alone",
     edge=True,
 )

@@ -123,11 +123,7 @@ class _UserWithoutName(Session):
 
 @fault(
     "top-without-count-ends-session",
-    breaks=[
-        "rfc1939-3-missing-argument",
-        "rfc1939-3-reply-per-command",
-        "rfc1939-3-stays-open",
-    ],
+    breaks=["rfc1939-3-missing-argument", "rfc1939-3-stays-open"],
     copies="Cyrus before 2012: TOP with a number and no count crashes the process",
     edge=True,
 )
@@ -263,7 +259,7 @@ class _RsetWantsAnArgument(Session):
 
 @fault(
     "states-not-checked",
-    breaks=["rfc1939-3-wrong-state"],
+    breaks=["rfc1939-3-wrong-state", "rfc1939-4-login-refused", "rfc1939-7-apop-wrong"],
     copies="before login the list of messages is simply empty, so nobody missed the check",
 )
 class _StatesNotChecked(Session):
@@ -285,7 +281,7 @@ class _UidlBeforeLogin(Session):
 
 @fault(
     "stat-after-refused-login",
-    breaks=["rfc1939-3-wrong-state", "rfc1939-4-login-refused"],
+    breaks=["rfc1939-4-login-refused"],
     copies="the session is called logged-in before the password is compared",
     edge=True,
 )

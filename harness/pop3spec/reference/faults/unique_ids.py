@@ -50,11 +50,7 @@ class _UidlNWithoutNumber(Session):
 
 @fault(
     "uidl-n-lists-all",
-    breaks=[
-        "rfc1939-7-uidl-unique-id-listing",
-        "rfc1939-7-uidl-argument",
-        "rfc1939-3-nothing-unasked",
-    ],
+    breaks=["rfc1939-7-uidl-unique-id-listing", "rfc1939-7-uidl-argument", "rfc1939-3-single-line"],
     copies="Mailpit before 1.27.5: the argument is ignored, and the whole listing sent",
 )
 class _UidlNListsAll(Session):
@@ -78,7 +74,7 @@ class _UidlNCountsVisible(Session):
 
 @fault(
     "uidl-leaves-out-last",
-    breaks=["rfc1939-7-uidl-complete", "rfc1939-5-stat-count"],
+    breaks=["rfc1939-7-uidl-complete"],
     copies="a loop from 1 to below the count",
 )
 class _UidlLeavesOutLast(Session):
@@ -89,7 +85,7 @@ class _UidlLeavesOutLast(Session):
 
 @fault(
     "uidl-ends-at-empty-message",
-    breaks=["rfc1939-7-uidl-complete", "rfc1939-5-stat-count"],
+    breaks=["rfc1939-7-uidl-complete"],
     copies="Dovecot before February 2007: no unique-id for one message ends the listing early",
     edge=True,
 )
@@ -105,7 +101,7 @@ class _UidlEndsAtEmptyMessage(Session):
 
 @fault(
     "uidl-shows-marked",
-    breaks=["rfc1939-7-uidl-without-marked", "rfc1939-5-stat-count"],
+    breaks=["rfc1939-7-uidl-without-marked"],
     copies="the optional command was added later and takes the list of the login",
 )
 class _UidlShowsMarked(Session):
@@ -115,7 +111,7 @@ class _UidlShowsMarked(Session):
 
 @fault(
     "uidl-made-once",
-    breaks=["rfc1939-7-uidl-without-marked", "rfc1939-5-stat-count"],
+    breaks=["rfc1939-7-uidl-without-marked"],
     copies="the listing is made at the first UIDL and kept, whatever is marked later",
     edge=True,
 )
@@ -154,7 +150,7 @@ class _UniqueIdOf71Octets(Maildrops):
 
 @fault(
     "uidl-n-in-another-form",
-    breaks=["rfc1939-7-unique-id-fixed", "rfc1939-7-uidl-argument"],
+    breaks=["rfc1939-7-unique-id-fixed"],
     copies="Cyrus, April 2002: listing and single answer are printed in two formats",
 )
 class _UidlNInAnotherForm(Session):

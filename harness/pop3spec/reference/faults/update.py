@@ -171,7 +171,7 @@ class _RsetForgetsHighestMark(Session):
 
 @fault(
     "rset-does-not-reach-update",
-    breaks=["rfc1939-5-rset-unmarks", "rfc1939-6-unmarked-stay"],
+    breaks=["rfc1939-6-unmarked-stay"],
     copies="marks are kept twice, for the listings and for UPDATE, and RSET clears the first",
     edge=True,
 )
@@ -216,8 +216,8 @@ class _MarksSurvive(Session):
     "marks-survive-a-broken-session",
     breaks=[
         "rfc1939-4-no-marks-at-login",
-        "rfc1939-4-message-numbers",
         "rfc1939-6-no-quit-no-removal",
+        "rfc1939-6-unmarked-stay",
     ],
     copies="DELE sets a flag in the store, which only QUIT and RSET would take back",
     parts=(_KeepsMarks,),
@@ -230,8 +230,8 @@ class _MarksSurviveABrokenSession(_MarksSurvive):
     "last-mark-survives-a-broken-session",
     breaks=[
         "rfc1939-4-no-marks-at-login",
-        "rfc1939-4-message-numbers",
         "rfc1939-6-no-quit-no-removal",
+        "rfc1939-6-unmarked-stay",
     ],
     copies="cleaning up behind a broken session, the loop over the marks ends one too early",
     edge=True,
@@ -269,7 +269,7 @@ class _QuitNegativeOnEmptyMaildrop(Session):
 
 @fault(
     "line-behind-farewell",
-    breaks=["rfc1939-6-close", "rfc1939-3-nothing-unasked"],
+    breaks=["rfc1939-6-close"],
     copies="the connection reports its own end behind the reply to QUIT",
 )
 class _LineBehindFarewell(Session):
