@@ -21,6 +21,8 @@ _SLOWEST = 20_000
 MAX_REPLY = 64 * 1024 * 1024
 MAX_LINE = 1024 * 1024
 _PIECE = 256 * 1024
+# Seconds without an octet after which what nobody asked for is complete.
+_SETTLES = 0.1
 
 
 class ConnectionFailed(Exception):
@@ -87,6 +89,8 @@ class Connection:
         self._socket = sock
         self._readable = select.poll()
         self._readable.register(sock, select.POLLIN)
+        self._ready = select.poll()
+        self._ready.register(sock, select.POLLIN | select.POLLOUT)
         self._pending = sock.pending if isinstance(sock, ssl.SSLSocket) else _nothing_pending
 
     @property
@@ -113,7 +117,7 @@ class Connection:
             except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
                 if time.monotonic() > deadline:
                     return
-                select.select([self._socket], [self._socket], [], 0.5)
+                self._ready.poll(500)
                 self._take()
             except OSError:
                 return
@@ -141,10 +145,16 @@ class Connection:
 
     def unasked(self, timeout: float = 0.0) -> Arrival | None:
         """What is there although nothing was asked, None if there is nothing."""
-        if not self._reader.size and self._end is None:
-            self._wait(timeout)
-        if not self._reader.size and self._end is None:
-            return None
+        deadline = time.monotonic() + timeout
+        # TLS may have something to read that is no octet of POP3.
+        while not self._reader.size and self._end is None:
+            if not self._wait(deadline - time.monotonic()):
+                return None
+        # The rest, and the close, of what comes in several pieces.
+        deadline = time.monotonic() + _SETTLES * 5
+        while self._end is None and self._reader.size < MAX_LINE:
+            if time.monotonic() > deadline or not self._wait(_SETTLES):
+                break
         return Arrival(partial=self._rest(End.CLOSED).partial, end=self._end)
 
     def until_closed(self, timeout: float) -> Arrival:

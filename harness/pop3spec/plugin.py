@@ -9,7 +9,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -434,7 +434,10 @@ def _outcome_of(item: pytest.Item, report: pytest.TestReport) -> Outcome:
     """The outcome of a test that brought none: a Python test of the target, or our error."""
     if report.skipped:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
-        return Outcome(Verdict.BLOCKED, str(reason).removeprefix("Skipped: "))
+        text = str(reason).removeprefix("Skipped: ")
+        if text.startswith("not applicable: "):
+            return Outcome(Verdict.NOT_APPLICABLE, text.removeprefix("not applicable: "))
+        return Outcome(Verdict.BLOCKED, text.removeprefix("blocked: "))
     if report.failed:
         return Outcome(Verdict.ERROR, report.longreprtext)
     del item
@@ -490,6 +493,28 @@ def session(request: pytest.FixtureRequest) -> Iterator[Session]:
         opened.close()
 
 
+@pytest.fixture
+def new_session(request: pytest.FixtureRequest) -> Iterator[Callable[[], Session]]:
+    """Opens sessions in the AUTHORIZATION state, each judged by every passive rule.
+
+    SessionRefused where the target gives no more of them.
+    """
+    run = request.config.stash[_STATE].ready_run()
+    recorder = Recorder()
+    request.node.stash[_RECORDER] = recorder
+    opened: list[Session] = []
+
+    def open_one() -> Session:
+        name = f"session-{len(opened) + 1}"
+        session = open_session(run.target, recorder, run.observed.transport, name=name)
+        opened.append(session)
+        return session
+
+    yield open_one
+    for session in opened:
+        session.close()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """What the passive rules found in a Python test's sessions fails it as well."""
@@ -522,9 +547,9 @@ def _python_outcome(
 ) -> Outcome:
     from pop3spec.transcript import render
 
-    findings = list(recorder.findings)
+    masker = state.ready_run().masker.with_sent(recorder.transcript)
+    findings = [replace(found, got=masker.mask_text(found.got)) for found in recorder.findings]
     marks = [rule for mark in item.iter_markers("rules") for rule in mark.args]
-    masker = state.ready_run().masker
     if failure is not None and marks:
         findings.append(Finding(marks[0], masker.mask_text(str(failure).split("\n")[0])))
     exercised = recorder.exercised | (set(marks[:1]) if failure is None else set())

@@ -59,6 +59,17 @@ class Observed:
         }
 
     @property
+    def announced(self) -> dict[str, tuple[str, ...]] | None:
+        """The capabilities with their arguments, those after the login first; None without CAPA."""
+        if not self.capabilities:
+            return None
+        return {
+            tag: tuple(words)
+            for state in ("AUTHORIZATION", "TRANSACTION")
+            for tag, words in self.capabilities.get(state, {}).items()
+        }
+
+    @property
     def implementation(self) -> str | None:
         """What CAPA says of the implementation (RFC 2449, section 6.9)."""
         for listed in self.capabilities.values():
@@ -202,7 +213,12 @@ def _first_login(
         ):
             continue
         session = open_session(
-            target, recorder, attempt.transport, name="probe", account=mailbox.account
+            target,
+            recorder,
+            attempt.transport,
+            name="probe",
+            account=mailbox.account,
+            capabilities=observed.announced,
         )
         try:
             session.log_in(mailbox.account, use_apop=attempt.use_apop)
@@ -312,7 +328,12 @@ def _see_one_message(
     door.fill(user, [PROBE_MESSAGE])
     mailbox.filling += 1
     session = open_session(
-        target, recorder, observed.transport, name="probe", account=mailbox.account
+        target,
+        recorder,
+        observed.transport,
+        name="probe",
+        account=mailbox.account,
+        capabilities=observed.announced,
     )
     try:
         session.log_in(mailbox.account, use_apop=observed.use_apop)

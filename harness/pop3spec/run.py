@@ -24,6 +24,8 @@ from pop3spec.verdict import Finding, Outcome, verdict_of
 
 # Scenarios at the same time where nobody said how many.
 _WIDTH = 24
+# Seconds: a target that wants more between two logins has its scenarios blocked.
+MAX_LOGIN_DELAY = 120
 
 
 @dataclass(frozen=True)
@@ -87,14 +89,18 @@ class Run:
             self.door,
             self.masker,
             keep_transcripts=self.settings.keep_transcripts,
-            back_off=self.back_off,
+            back_off=self.back_off + self._login_delay(),
         )
 
     def _introduction(self, recorder: Recorder) -> Outcome:
         """What the probe's own sessions showed, as an outcome."""
-        masker = self.masker
+        masker = self.masker.with_sent(recorder.transcript)
         findings = tuple(
-            replace(finding, command=_command(recorder, finding, masker))
+            replace(
+                finding,
+                got=masker.mask_text(finding.got),
+                command=_command(recorder, finding, masker),
+            )
             for finding in recorder.findings
         )
         verdict = verdict_of(findings, rulebook())
@@ -108,6 +114,16 @@ class Run:
             recorder.now(),
             tuple(recorder.facts),
         )
+
+    def _login_delay(self) -> tuple[float, ...]:
+        """One more wait, as long as the target wants between logins (RFC 2449, section 6.5)."""
+        values = [
+            listed["LOGIN-DELAY"][0]
+            for listed in self.observed.capabilities.values()
+            if listed.get("LOGIN-DELAY")
+        ]
+        seconds = max((int(value) for value in values if value.isdecimal()), default=0)
+        return (min(seconds, MAX_LOGIN_DELAY) + 0.5,) if seconds else ()
 
     @property
     def removes_what_was_read(self) -> bool:

@@ -6,6 +6,7 @@ what goes wrong on our side is the verdict `error`.
 """
 
 import itertools
+import re
 import sys
 import threading
 import time
@@ -163,7 +164,7 @@ class _Run:
         return bool(outcome.findings) and any(
             exchange.reply is None and exchange.end is not None
             for exchange in self._recorder.transcript
-            if exchange.kind in (Kind.COMMAND, Kind.CONTINUATION)
+            if exchange.kind not in (Kind.GREETING, Kind.CLOSE, Kind.EVENT)
         )
 
     def _judge_service(self, error: SessionRefused) -> None:
@@ -186,7 +187,7 @@ class _Run:
         judged = verdict_of(findings, rulebook())
         verdict = worst((verdict, judged))
         masker = self._judge.masker
-        shown = findings and tuple(self._shown(finding) for finding in findings)
+        shown = tuple(self._shown(finding) for finding in findings)
         if findings and verdict is not Verdict.ERROR:
             detail = f"{findings[0].rule}: {shown[0].got}"
         keep = verdict is not Verdict.PASS or self._judge.keep_transcripts
@@ -200,7 +201,7 @@ class _Run:
         )
 
     def _shown(self, finding: Finding) -> Finding:
-        masker = self._judge.masker
+        masker = self._judge.masker.with_sent(self._recorder.transcript)
         command = finding.command
         if not command and finding.exchange is not None:
             exchange = self._recorder.transcript[finding.exchange]
@@ -226,11 +227,12 @@ class _Run:
         door = self._judge.door
         if door is None or self._judge.observed.door_problem:
             return
+        # First of all: a filling that fails half-way is cleared at the end like any other.
+        mailbox.filling += 1
         try:
             door.fill(mailbox.account.user, self._messages())
         except DoorError as error:
             raise _Blocked(str(error)) from error
-        mailbox.filling += 1
 
     def _messages(self) -> list[bytes]:
         """The filling; a scenario that does not care gets one plain message."""
@@ -242,18 +244,26 @@ class _Run:
         if self._judge.door is None or self._judge.observed.door_problem:
             return Filling(may_change=True)
         octets = self._messages()
+        delivered = [one.octets for step in self._scenario.steps for one in step.deliver]
+        every = octets + delivered
         return Filling(
-            # What earlier sessions marked may be gone now, what was delivered is there.
+            # What earlier sessions left there is what they are judged by.
             count=None if self._is_changed else len(octets),
-            is_clean=all(_is_clean(message) for message in octets),
-            is_distinct=len(set(octets)) == len(octets),
-            body=body_of(octets[0]) if len(octets) == 1 and not self._is_changed else None,
+            is_clean=all(_is_clean(message) for message in every),
+            is_distinct=len(set(every)) == len(every),
+            body=self._only_body(octets),
         )
+
+    def _only_body(self, messages: list[bytes]) -> bytes | None:
+        """The body of the only message, where it is one by RFC 5322."""
+        if len(messages) != 1 or self._is_changed or not _FIELD.match(messages[0]):
+            return None
+        return body_of(messages[0])
 
     def _session(self, name: str) -> Session:
         session = self._sessions.get(name)
         if session is None:
-            self._is_changed |= not all(s.history.is_untouched for s in self._sessions.values())
+            self._is_changed |= bool(self._sessions)
             session = self._sessions[name] = self._open(name)
         return session
 
@@ -286,6 +296,7 @@ class _Run:
             may_delete=self._scenario.maildrop is not None or self._judge.target.allow_delete,
             source=self._source,
             patience=self._patience,
+            capabilities=self._judge.observed.announced,
         )
         if self._scenario.state is State.TRANSACTION and mailbox is not None:
             try:
@@ -477,6 +488,10 @@ class _Run:
                     session.close()
             except HarnessError:
                 session.close()
+
+
+# The beginning of a header field (RFC 5322, section 2.2).
+_FIELD = re.compile(rb"[!-9;-~]+:")
 
 
 def _is_clean(message: bytes) -> bool:

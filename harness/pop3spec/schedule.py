@@ -6,7 +6,7 @@ was asked for. A test that wants another try gets it when nothing else runs.
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field, replace
 
 from pop3spec.accounts import AccountPool, Mailbox
@@ -54,6 +54,7 @@ class Scheduler:
         self._again: list[Job] = []
         self._active = 0
         self._waiting = 0
+        self._is_late = False  # the others are done
         self._stopped = False
 
     def start(self, jobs: Sequence[Job]) -> None:
@@ -69,8 +70,11 @@ class Scheduler:
         """Begin nothing more."""
         with self._changed:
             self._stopped = True
-            for job in (*self._pending, *self._late, *self._again):
+            for job in (*self._pending, *self._late):
                 job.future.cancel()
+            for job in self._again:  # they have begun, which cannot be cancelled
+                job.future.set_exception(CancelledError())
+            self._again.clear()
             self._changed.notify_all()
 
     def _work(self) -> None:
@@ -107,19 +111,20 @@ class Scheduler:
             if taken is not None:
                 self._pending.remove(job)
                 return job, taken[0], False
-        if self._pending:
+        idle = not self._active and not self._waiting
+        if self._pending or (self._again and not idle):
             return None
-        if self._late:
+        # Before what is late, which may make the target slow.
+        if self._again:
+            taken = self._lease(self._again[0])
+            return None if taken is None else (self._again.pop(0), taken[0], True)
+        if self._late and (idle or self._is_late):
+            self._is_late = True
             job = self._late[0]
             taken = self._lease(job) if self._has_room(job) else None
             if taken is not None:
                 self._late.pop(0)
                 return job, taken[0], False
-            return None
-        if self._again and not self._active and not self._waiting:
-            taken = self._lease(self._again[0])
-            if taken is not None:
-                return self._again.pop(0), taken[0], True
         return None
 
     def _has_room(self, job: Job) -> bool:
@@ -143,10 +148,11 @@ class Scheduler:
             job.future.set_exception(error)
             return
         if attempt.again and not alone:
-            job.first = attempt.outcome
             with self._changed:
-                self._again.append(job)
-            return
+                if not self._stopped:
+                    job.first = attempt.outcome
+                    self._again.append(job)
+                    return
         job.future.set_result(settled(job.first, attempt.outcome))
 
 

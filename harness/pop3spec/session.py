@@ -8,7 +8,7 @@ be sent as a deliberate one.
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import md5, sha256
 
 from pop3spec.connection import Connection, ConnectionFailed, connect, tls_context
@@ -91,6 +91,14 @@ class Recorder:
             self._broken.add(rule)
             self.findings.append(Finding(rule, judgement.got, exchange=place))
 
+    def forget(self, rule: str, since: int) -> None:
+        """Take back a finding on a rule, if it came behind so many findings."""
+        for place in range(since, len(self.findings)):
+            if self.findings[place].rule == rule:
+                self._broken.discard(rule)
+                del self.findings[place]
+                return
+
     def note(self, session: str, text: str) -> None:
         """Keep what happened beside the exchanges."""
         now = self.now()
@@ -125,10 +133,11 @@ class Session:
         filling_name: str = "",
         may_delete: bool = False,
         patience: float = 0.0,
+        capabilities: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
         self.name = name
         self.account = account
-        self.history = History(filling=filling or Filling())
+        self.history = History(filling=filling or Filling(), capabilities=capabilities)
         self.greeting: Exchange | None = None
         self.is_open = True
         self._connection = connection
@@ -143,6 +152,7 @@ class Session:
         self._opened = time.time()
         self._ended = "dropped"
         self._facts_taken = False
+        self._is_left = False
 
     # --- Opening ---
 
@@ -198,7 +208,11 @@ class Session:
         """The TLS handshake, from our side."""
         tls = self._target.tls
         name = tls.name or self._target.address.host
-        self._connection.start_tls(tls_context(tls), name, self._target.timeouts.connect)
+        try:
+            self._connection.start_tls(tls_context(tls), name, self._target.timeouts.connect)
+        except ConnectionFailed:
+            self._drop()
+            raise
         self._recorder.note(self.name, "TLS handshake")
 
     # --- Commands and replies ---
@@ -221,25 +235,30 @@ class Session:
 
         What no client may send is marked as deliberate.
         """
+        if self._is_left:
+            raise HarnessError("pop3spec would send on a connection that it has closed")
         self.look()
         lines = (self._unfinished + octets).split(b"\n")
-        self._unfinished = lines.pop()
         for line in lines:
             self._guard(line)
+        self._unfinished = lines.pop()
         now = self._recorder.now()
         for line in lines:
             sent = line + b"\n"
             self._outstanding.append(_Outstanding(sent, now, bool(problem_of_line(sent))))
+            if b"QUIT" in _read_as(line):
+                # From now on the server may update the maildrop, answered or not.
+                self._ended = "quit unanswered"
         begin = 0
         for offset in (*pieces, len(octets)):
             self._connection.send(octets[begin:offset], self._target.timeouts.reply)
             begin = offset
 
     def _guard(self, line: bytes) -> None:
-        word = line.strip().split(b" ")[0].split(b"\t")[0].upper()
-        self._named_user |= word in (b"USER", b"APOP", b"AUTH")
+        seen = _read_as(line)
+        self._named_user |= any(word in seen for word in (b"USER", b"APOP", b"AUTH"))
         # Before any name was given there is no maildrop that it could mean.
-        if word == b"DELE" and self._named_user and not self._may_delete:
+        if b"DELE" in seen and self._named_user and not self._may_delete:
             raise HarnessError("pop3spec would send DELE for mail that it did not deliver")
 
     @property
@@ -274,6 +293,8 @@ class Session:
         elif self.history.quit and exchange.keyword == "QUIT":
             self._ended = "quit" if exchange.is_ok else "quit refused"
             self._await_close()
+        elif exchange.keyword == "QUIT":
+            self._ended = "dropped"  # it was refused, and the session goes on
         return exchange
 
     def _timeout(self, sent: bytes) -> float:
@@ -305,6 +326,7 @@ class Session:
                 end=arrival.end if arrival else None,
                 sent_at=sent_at,
                 answered_at=self._recorder.now(),
+                deliberate=self._is_provoked,
             )
         )
         if exchange.is_closed:
@@ -346,15 +368,19 @@ class Session:
                 end=arrival.end,
                 sent_at=now,
                 answered_at=now,
+                deliberate=self._is_provoked,
             )
         )
         if exchange.is_closed:
             self._drop()
 
+    @property
+    def _is_provoked(self) -> bool:
+        """Something was sent that may bring about octets of its own, or a close."""
+        return bool(self._outstanding) or _may_be_cut(self._unfinished)
+
     def _record(self, exchange: Exchange) -> Exchange:
-        values = dict(exchange.__dict__)
-        values |= {"session": self.name, "secure": self._connection.is_secure}
-        exchange = Exchange(**values)
+        exchange = replace(exchange, session=self.name, secure=self._connection.is_secure)
         self.history = self._recorder.record(exchange, self.history)
         return exchange
 
@@ -363,6 +389,7 @@ class Session:
     def log_in(self, account: Account, *, use_apop: bool = False) -> None:
         """Bring the session to the TRANSACTION state; SessionRefused where it fails."""
         self.account = account
+        found = len(self._recorder.findings)
         if use_apop:
             replies = [self.exchange(f"APOP {account.user} {self.apop_digest(account.password)}")]
         else:
@@ -371,6 +398,9 @@ class Session:
                 replies.append(self.exchange(f"PASS {account.password}"))
         if replies[-1].is_ok:
             return
+        if replies[-1].is_closed:
+            # In preparation a drop is first a limit of the target.
+            self._recorder.forget("rfc1939-3-stays-open", found)
         raise refusal(replies[-1])
 
     # --- Ending ---
@@ -405,10 +435,7 @@ class Session:
 
     def expect_change(self) -> None:
         """Mail may come or go from now on without this session's doing."""
-        filling = self.history.filling
-        values = dict(self.history.__dict__)
-        values["filling"] = Filling(None, filling.is_clean, filling.is_distinct, may_change=True)
-        self.history = History(**values)
+        self.history = replace(self.history, filling=self.history.filling.changing)
 
     def quit(self) -> None:
         """End the session politely if it is still in step with the server."""
@@ -421,6 +448,7 @@ class Session:
         """End the connection from our side, without QUIT."""
         self.look()
         if self.is_open:
+            self._is_left = True
             self._connection.close()
         self._drop()
 
@@ -428,6 +456,7 @@ class Session:
         """Break the connection from our side (RST)."""
         self.look()
         if self.is_open:
+            self._is_left = True
             self._connection.reset()
         self._drop()
 
@@ -443,6 +472,17 @@ class Session:
 def _expires(capabilities: Mapping[str, tuple[str, ...]]) -> bool:
     """Retrieved messages may go at QUIT, by an announced policy (RFC 2449, section 6.7)."""
     return capabilities.get("EXPIRE", ("NEVER",))[:1] != ("NEVER",)
+
+
+def _may_be_cut(line: bytes) -> bool:
+    """A server may take this for several commands, or for one before it has an end."""
+    unended = line.rstrip(b"\r\n")
+    return len(unended) + 2 > MAX_COMMAND or any(octet < 0x20 for octet in unended)
+
+
+def _read_as(line: bytes) -> bytes:
+    """In capitals, where a server may find a keyword: anywhere, if it may cut the line."""
+    return line.upper() if _may_be_cut(line) else keyword(line).encode("latin-1")
 
 
 def problem_of_line(line: bytes) -> str:
@@ -497,6 +537,7 @@ def open_session(
     may_delete: bool = False,
     source: str | None = None,
     patience: float = 0.0,
+    capabilities: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Session:
     """A new session in the AUTHORIZATION state; SessionRefused where there is none."""
     try:
@@ -513,6 +554,7 @@ def open_session(
         filling_name=filling_name,
         may_delete=may_delete,
         patience=patience,
+        capabilities=capabilities,
     )
     try:
         if transport is Transport.TLS:

@@ -6,7 +6,7 @@ nothing about right or wrong.
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 from typing import TypeVar
@@ -55,7 +55,7 @@ class Exchange:
     """
 
     kind: Kind
-    sent: bytes = b""
+    sent: bytes = field(default=b"", repr=False)  # perhaps a password
     reply: Reply | None = None
     partial: bytes = b""
     end: End | None = None
@@ -148,7 +148,9 @@ _PART = 1 << 17
 MIN_SECRET = 4
 
 # A secret behind its command. A misspelt or oddly separated one still carries it.
-_SECRET = re.compile(rb"(?is)(?:\A|[\r\n])[ \t]*(?:PASS[ \t]?|(?:APOP|AUTH)[ \t]*[^ \t]+[ \t]+)(?=.)")
+_SECRET = re.compile(
+    rb"(?is)(?:\A|[\r\n])[ \t]*(?:PASS[ \t]?|(?:APOP|AUTH)[ \t]*[^ \t]+[ \t]+)(?=.)"
+)
 
 
 def secret_span(exchange: Exchange) -> tuple[int, int] | None:

@@ -12,6 +12,7 @@ of what Maildir promises, so the door stores none.
 """
 
 import os
+import re
 import socket
 import time
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,8 @@ from pop3spec.maildrop import DoorError
 from pop3spec.maildrop.journal import Journal
 
 MARK = "pop3spec"
+# A machine may have that word in its name, and so in the names of other files.
+_OURS = re.compile(rf"[0-9]+\.M[0-9]+P[0-9]+Q[0-9]+{MARK}\.")
 _FOLDERS = ("new", "cur", "tmp")
 
 
@@ -55,6 +58,7 @@ class MaildirDoor:
     def fill(self, user: str, messages: Sequence[bytes]) -> None:
         """Make these messages the whole content of the Maildir."""
         maildir = self._maildir(user)
+        self._base(maildir)
         files = list(self._files(maildir))
         foreign = len(files) - len(self._ours(maildir, files))
         if foreign and not self._allow_delete:
@@ -80,10 +84,10 @@ class MaildirDoor:
     def clear(self, user: str) -> None:
         """Remove the files that the suite delivered."""
         maildir = self._maildir(user)
-        if not maildir.is_dir():
-            return
-        for path in self._ours(maildir, list(self._files(maildir))):
-            self._remove(path)
+        # Again, for the server may move a file from new to cur between the two.
+        while ours := self._ours(maildir, list(self._files(maildir))):
+            for path in ours:
+                self._remove(path)
 
     def contents(self, user: str) -> list[bytes]:
         """The messages in the store, with CRLF for each bare LF."""
@@ -114,8 +118,8 @@ class MaildirDoor:
 
     def _ours(self, maildir: Path, files: Sequence[Path]) -> list[Path]:
         """The files that the suite delivered; no other is read where it never delivered."""
-        marked = [path for path in files if MARK in path.name]
-        others = [path for path in files if MARK not in path.name]
+        marked = [path for path in files if _OURS.match(path.name)]
+        others = [path for path in files if not _OURS.match(path.name)]
         place = self._place(maildir)
         if not others or not self._journal.knows(place):
             return marked
@@ -171,12 +175,16 @@ class MaildirDoor:
         except OSError as error:
             raise DoorError(f"{maildir}: no delivery: {error.strerror}") from error
 
+    def _base(self, maildir: Path) -> Path:
+        """The Maildir, or where it would be made; DoorError where that is no directory."""
+        base = maildir if os.path.lexists(maildir) else maildir.parent
+        if not os.path.isdir(base):
+            raise DoorError(f"{base} is no directory; create it, or correct --maildrop")
+        return base
+
     def _owner(self, maildir: Path) -> tuple[int, int] | None:
         """Make the Maildir if only that is missing; its owner if we have to hand files over."""
-        base = maildir if maildir.exists() else maildir.parent
-        if not base.is_dir():
-            raise DoorError(f"{base} is no directory; create it, or correct --maildrop")
-        status = base.stat()
+        status = self._base(maildir).stat()
         hands_over = os.geteuid() == 0 and status.st_uid != 0
         owner = (status.st_uid, status.st_gid) if hands_over else None
         for folder in (maildir, *(maildir / name for name in _FOLDERS)):

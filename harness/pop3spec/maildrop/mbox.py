@@ -16,11 +16,11 @@ file of this very second may wait the second out, since it could not see another
 within it. To keep such changes visible, the door never gives the same size and the
 same second twice to one file.
 
-Stock messages that it cannot carry: `from-line`. Others that it refuses: a message
-without a line end at its end, without the blank line behind its header, or with a line
-end that is not CRLF, since the store could not show them unchanged; and one with a
-header field that mbox stores use for themselves, or without a value, for servers that
-rewrite the file write such a field anew.
+Stock messages that it cannot carry: `from-line`, `no-final-line-end`, `no-octets`.
+It refuses a message without a line end at its end, without the blank line behind its
+header, or with a line end that is not CRLF, since the store could not show them
+unchanged; and one with a header field that mbox stores use for themselves, or without a
+value, for servers that rewrite the file write such a field anew.
 """
 
 import errno
@@ -74,11 +74,12 @@ class MboxDoor:
     def refuses(self, message: bytes) -> str:
         """Why an mbox cannot carry a message unchanged, empty if it can."""
         text = message.replace(b"\r\n", b"\n")
-        header, blank, _ = text.partition(b"\n\n")
+        # Without a header the blank line comes first.
+        header, blank, _ = (b"\n" + text).partition(b"\n\n")
         for is_so, reason in (
             (not text.endswith(b"\n"), "a message without a line end at its end"),
             (text.count(b"\n") != message.count(b"\r\n"), "a LF alone, which becomes a line end"),
-            (not blank and not text.startswith(b"\n"), "a header without the blank line behind it"),
+            (not blank, "a header without the blank line behind it"),
             (_QUOTED.search(text), "a line that begins with 'From ', which gets a '>' before it"),
             (_STORE_FIELD.search(header), "a header field that the store uses for itself"),
             (_NO_VALUE.search(header), "a header field without a value as it is"),
@@ -118,7 +119,7 @@ class MboxDoor:
     def clear(self, user: str) -> None:
         """Remove what the suite delivered; the file stays, perhaps empty."""
         path = self._path(user)
-        if not path.exists():
+        if not _exists(path):
             return
 
         def cleared(entries: list[bytes]) -> bytes:
@@ -131,7 +132,7 @@ class MboxDoor:
     def contents(self, user: str) -> list[bytes]:
         """The messages in the store, with CRLF for each LF and nothing quoted."""
         path = self._path(user)
-        if not path.exists():
+        if not _exists(path):
             return []
         with _locked(path), _opened(path) as file:
             entries = _entries(path, file.read())
@@ -173,10 +174,7 @@ class MboxDoor:
             after = change(_entries(path, before))
             if after == before:
                 return
-            try:
-                _replace(file, before, after)
-            except OSError as error:
-                raise DoorError(f"{path}: no delivery: {error.strerror}") from error
+            _replace(file, before, after)
             self._set_back(path, file, len(after))
 
     def _set_back(self, path: Path, file: BinaryIO, size: int) -> None:
@@ -237,9 +235,19 @@ def _write(file: BinaryIO, start: int, content: bytes) -> None:
     file.truncate(len(content))
 
 
+def _exists(path: Path) -> bool:
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise DoorError(f"{path}: {error.strerror}; correct --maildrop") from error
+    return True
+
+
 def _make(path: Path) -> None:
     """Make an empty mbox where there is none, owned as its server needs it."""
-    if path.exists() or path.is_symlink():
+    if _exists(path):
         return
     if not path.parent.is_dir():
         raise DoorError(f"{path.parent} is no directory; create it, or correct --maildrop")
@@ -271,7 +279,10 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         why = "a symbolic link" if error.errno == errno.ELOOP else error.strerror
-        raise DoorError(f"{path} cannot be opened: {why}; correct --maildrop") from error
+        raise DoorError(
+            f"{path} cannot be opened: {why};"
+            " give the suite the right to write it, or correct --maildrop"
+        ) from error
     with os.fdopen(descriptor, "r+b", buffering=0) as file:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
@@ -284,8 +295,11 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
                 return False
             return True
 
-        _await(lock, f"{path} is locked by another program; end it, or its session")
-        yield file
+        try:
+            _await(lock, f"{path} is locked, perhaps by a session of the server")
+            yield file
+        except OSError as error:
+            raise DoorError(f"{path} cannot be written: {error.strerror}") from error
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from pop3spec.protocol.commands import COMMANDS, Argument, State, message_number
 from pop3spec.protocol.listings import DropListing, scan_listing, unique_id_listing
@@ -34,8 +35,8 @@ Check = Callable[[Exchange, History], Judgement]
 MAX_FIRST_LINE = 512
 HELD = Held()
 
-# Octets of a quotation in a finding.
-_QUOTED = 120
+# Octets of a quotation, and message-numbers, in a finding.
+_QUOTED, _SHOWN = 120, 8
 
 # Commands outside the RFCs that servers have: not 'unknown' when they answer.
 VENDOR_COMMANDS = frozenset(
@@ -72,8 +73,8 @@ def _is_challenge(exchange: Exchange) -> bool:
 
 def _numbers(numbers: Iterable[int]) -> str:
     shown = sorted(numbers)
-    text = ", ".join(str(number) for number in shown[:8])
-    return text if len(shown) <= 8 else f"{text}, … ({len(shown)} in all)"
+    text = ", ".join(str(number) for number in shown[:_SHOWN])
+    return text if len(shown) <= _SHOWN else f"{text} and more"
 
 
 def _messages(count: int) -> str:
@@ -139,7 +140,7 @@ def _first_with_a_lone_end(lines: Iterable[bytes]) -> bytes:
 
 def multi_line_end(exchange: Exchange, before: History) -> Judgement:
     """A multi-line reply is ended by a line of one dot."""
-    if exchange.kind is not Kind.COMMAND:
+    if exchange.kind is not Kind.COMMAND or exchange.keyword == "AUTH":
         return None
     if exchange.reply is not None:
         return HELD if exchange.reply.is_multiline else None
@@ -171,22 +172,29 @@ class _Surplus:
     LINES_OF_ERROR = "lines behind a negative reply"
     LINES_OF_ONE = "lines behind a reply of one line"
     OTHER = "octets"
+    EXCUSED = "octets for which there is a reason"
 
 
 def _surplus(exchange: Exchange, before: History) -> str | None:
     if exchange.kind not in (Kind.UNASKED, Kind.SILENCE) or not exchange.partial:
         return None
     last = before.last
+    if exchange.deliberate or before.illegal:
+        return _Surplus.EXCUSED
+    is_reply = _STATUS.match(exchange.partial) is not None
+    if is_reply and exchange.is_closed and (may_close(before) or _is_idle(exchange, before)):
+        return _Surplus.EXCUSED  # a parting line
     if last is not None and last.kind is Kind.GREETING:
         return _Surplus.GREETING
-    if _STATUS.match(exchange.partial):
+    if is_reply:
         return _Surplus.REPLY
     if last is None or last.kind is not Kind.COMMAND or last.reply is None:
         return _Surplus.OTHER
     if last.reply.is_err:
         return _Surplus.LINES_OF_ERROR
     if last.reply.is_ok and not last.reply.is_multiline:
-        return _Surplus.LINES_OF_ONE
+        # A command outside of the RFCs may well have lines.
+        return _Surplus.LINES_OF_ONE if last.keyword in COMMANDS else _Surplus.EXCUSED
     return _Surplus.OTHER
 
 
@@ -197,10 +205,6 @@ def nothing_unasked(exchange: Exchange, before: History) -> Judgement:
         if before.last is None or exchange.kind not in (Kind.COMMAND, Kind.SILENCE, Kind.CLOSE):
             return None
         return HELD
-    if before.illegal:
-        return None
-    if surplus is _Surplus.REPLY and exchange.is_closed and may_close(before):
-        return None  # a parting line
     if surplus in (_Surplus.REPLY, _Surplus.OTHER):
         return Broken(f"{_quote(exchange.partial)} with no command outstanding")
     return None
@@ -208,24 +212,24 @@ def nothing_unasked(exchange: Exchange, before: History) -> Judgement:
 
 def error_single_line(exchange: Exchange, before: History) -> Judgement:
     """Nothing but the next reply follows the line of a negative reply."""
-    if _surplus(exchange, before) is _Surplus.LINES_OF_ERROR and not before.illegal:
+    surplus, last = _surplus(exchange, before), before.last
+    if surplus is _Surplus.LINES_OF_ERROR:
         return Broken(f"{_quote(exchange.partial)} behind a negative reply")
-    last = before.last
-    if last is None or not last.is_err or exchange.kind not in (Kind.COMMAND, Kind.SILENCE):
+    if surplus is not None or last is None or not last.is_err:
         return None
-    return HELD
+    return HELD if exchange.kind in (Kind.COMMAND, Kind.SILENCE) else None
 
 
 def single_line(exchange: Exchange, before: History) -> Judgement:
     """Nothing but the next reply follows a positive reply of one line."""
-    if _surplus(exchange, before) is _Surplus.LINES_OF_ONE and not before.illegal:
+    surplus, last = _surplus(exchange, before), before.last
+    if surplus is _Surplus.LINES_OF_ONE:
         return Broken(f"{_quote(exchange.partial)} behind a reply of one line")
-    last = before.last
-    if last is None or not last.is_ok or exchange.kind not in (Kind.COMMAND, Kind.SILENCE):
+    if surplus is not None or last is None or not last.is_ok:
         return None
     if last.kind is not Kind.COMMAND or last.reply is None or last.reply.is_multiline:
         return None
-    return HELD
+    return HELD if exchange.kind in (Kind.COMMAND, Kind.SILENCE) else None
 
 
 def may_close(before: History) -> bool:
@@ -233,6 +237,19 @@ def may_close(before: History) -> bool:
     last = before.last
     asked = last is not None and last.keyword == "QUIT"
     return before.illegal or before.login_refused or before.refusals > 1 or before.quit or asked
+
+
+# Seconds without a command after which the autologout timer may end a session: section 3
+# has ten minutes, which nearly every server cuts short before a login (an observation).
+_AUTOLOGOUT = {State.AUTHORIZATION: 20.0, State.TRANSACTION: 590.0}
+
+
+def _is_idle(exchange: Exchange, before: History) -> bool:
+    """The autologout timer may have expired."""
+    last = before.last
+    if last is None:
+        return False
+    return exchange.answered_at - last.answered_at >= _AUTOLOGOUT[before.state]
 
 
 def stays_open(exchange: Exchange, before: History) -> Judgement:
@@ -243,15 +260,15 @@ def stays_open(exchange: Exchange, before: History) -> Judgement:
         return HELD if exchange.kind is Kind.COMMAND and exchange.reply is not None else None
     if may_close(before) or exchange.deliberate or exchange.keyword == "QUIT":
         return None
-    if exchange.kind is Kind.COMMAND and exchange.keyword in _LOGIN and exchange.is_err:
-        return None
+    if exchange.keyword in _LOGIN or _is_idle(exchange, before):
+        return None  # perhaps the credentials are wrong, perhaps the timer expired
     if exchange.kind is Kind.COMMAND and exchange.partial:
         return None  # judged as a reply without its end
     where = f"instead of a reply to {exchange.keyword}" if exchange.sent else "unasked"
     return Broken(f"the connection closed {where}")
 
 
-_LOGIN = frozenset({"USER", "PASS", "APOP", "AUTH"})
+_LOGIN = frozenset({"PASS", "APOP", "AUTH"})
 _NEEDS_TRANSACTION = frozenset({"STAT", "LIST", "RETR", "DELE", "RSET", "TOP", "UIDL"})
 _NEEDS_AUTHORIZATION = frozenset({"USER", "PASS", "APOP"})
 _WITHOUT_ARGUMENTS = frozenset({"STAT", "NOOP", "RSET", "QUIT"})
@@ -598,9 +615,15 @@ def _wrongly_refused(exchange: Exchange, before: History) -> Judgement:
         return None
     if number in before.unmarked and exchange.keyword in _SHOW_ONE:
         return None  # judged by rset_unmarks
-    if exchange.reply.text.upper().startswith(b"[SYS/"):
-        return None  # the system failed (RFC 3206), which is no statement about the command
+    if _says_why(exchange):
+        return None
     return Broken(f"{_quote(exchange.reply.status_line)} for message {number} of {before.count}")
+
+
+def _says_why(exchange: Exchange) -> bool:
+    """The system failed (RFC 3206), or the message is for UTF-8 mode (RFC 6856)."""
+    codes = (b"[SYS/", b"[UTF8]")
+    return exchange.reply is not None and exchange.reply.text.upper().startswith(codes)
 
 
 def retr_existing(exchange: Exchange, before: History) -> Judgement:
@@ -624,6 +647,10 @@ def _named(exchange: Exchange, before: History, word: str) -> Judgement:
     return HELD if exchange.is_ok and _exists(number, before) else None
 
 
+# No maildrop has so many messages, whatever arrives.
+_BEYOND_ANY = 1 << 31
+
+
 def no_such_message(exchange: Exchange, before: History) -> Judgement:
     """A number that no message has is refused."""
     if before.state is not State.TRANSACTION or exchange.kind is not Kind.COMMAND:
@@ -635,9 +662,9 @@ def no_such_message(exchange: Exchange, before: History) -> Judgement:
     if number is None and not exchange.arguments[0].isdigit():
         return None
     count = before.count
-    if number is not None and number != 0:
-        if count is None or number <= count or before.filling.may_change:
-            return None
+    fits = count is None or before.filling.may_change or (number or 0) <= count
+    if number is not None and 0 < number < _BEYOND_ANY and fits:
+        return None
     return _refused(
         exchange,
         f"for message {show(exchange.arguments[0], 30)}"
@@ -713,7 +740,9 @@ def count_fixed(exchange: Exchange, before: History) -> Judgement:
 
 def no_arrivals(exchange: Exchange, before: History) -> Judgement:
     """No message appears that was not there at the opening."""
-    if before.marked or not before.filling.may_change or before.first_told is None:
+    if before.marked or before.unsure or not before.filling.may_change:
+        return None
+    if before.first_told is None:
         return None
     told = _told_count(exchange)
     if told is None:
@@ -762,7 +791,7 @@ def rset_unmarks(exchange: Exchange, before: History) -> Judgement:
         return None
     if not _names_plainly(exchange, number) or exchange.keyword not in _SHOW_ONE:
         return None
-    if exchange.is_err and exchange.reply is not None:
+    if exchange.is_err and exchange.reply is not None and not _says_why(exchange):
         return Broken(f"{_quote(exchange.reply.status_line)} for message {number} after RSET")
     return HELD if exchange.is_ok else None
 
@@ -807,10 +836,13 @@ def message_numbers(exchange: Exchange, before: History) -> Judgement:
         return Broken(f"{_numbers(repeated)} listed more than once")
     if 0 in numbers:
         return Broken("a message with the number 0")
-    if before.count is not None and not before.filling.may_change:
-        above = {number for number in numbers if number > before.count}
-        if above:
-            return Broken(f"{_numbers(above)} in a maildrop of {_messages(before.count)}")
+    # Without a filling the listing itself tells how many there are.
+    count = before.filling.count
+    if count is None and before.is_untouched:
+        count = len(numbers)
+    above = {number for number in numbers if count is not None and number > count}
+    if above and not before.filling.may_change:
+        return Broken(f"{_numbers(above)} in a maildrop of {_messages(count or 0)}")
     return HELD
 
 
@@ -828,11 +860,12 @@ def _complete(exchange: Exchange, before: History) -> Judgement:
     numbers = _listed_numbers(exchange)
     if numbers is None or before.filling.may_change:
         return None
-    # Without a filling only a gap is sure: the count itself may be the fault.
-    count = before.filling.count if before.filling.count is not None else max(numbers, default=0)
-    missing = set(range(1, count + 1)).difference(
-        numbers, before.marked, _lost_by_rset(exchange, before)
-    )
+    count = before.filling.count
+    if count is None:
+        return None  # a gap is judged by message_numbers, a wrong count by stat_count
+    there = {*numbers, *before.marked, *_lost_by_rset(exchange, before)}
+    # Not all of them: a listing may claim a number of twenty digits.
+    missing = list(islice((n for n in range(1, count + 1) if n not in there), _SHOWN + 1))
     if missing:
         return Broken(f"no line for {_numbers(missing)} of {_messages(count)}")
     return HELD if count else None

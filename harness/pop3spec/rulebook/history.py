@@ -66,8 +66,8 @@ class Filling:
     body: bytes | None = None
 
     @property
-    def unsure(self) -> "Filling":
-        """The same where it is no longer known what is there."""
+    def changing(self) -> "Filling":
+        """The same where mail may come or go from now on."""
         return replace(self, count=None, body=None, may_change=True)
 
 
@@ -98,6 +98,7 @@ class History:
     contents: Mapping[int, Content] = field(default_factory=lambda: _NO_CONTENTS)
     marked: frozenset[int] = frozenset()
     unmarked: frozenset[int] = frozenset()  # marked once, then unmarked by RSET
+    unsure: bool = False  # perhaps something else is marked as well
 
     # The same point of the session: nothing was marked or unmarked since.
     drop_listing: DropListing | None = None
@@ -128,9 +129,8 @@ class History:
         changes: dict[str, object] = {"last": exchange}
         if exchange.deliberate or exchange.end in (End.TIMEOUT, End.TOO_LONG):
             changes["illegal"] = self.illegal or exchange.kind is not Kind.CLOSE
-            # What was not plainly refused may have marked or unmarked a message.
             if not exchange.is_err:
-                changes["filling"] = self.filling.unsure
+                changes |= self._unsure
         if exchange.kind in (Kind.COMMAND, Kind.CONTINUATION) and exchange.reply is not None:
             if exchange.is_err:
                 changes["refusals"] = self.refusals + 1
@@ -184,9 +184,14 @@ class History:
         return learned | self._told("STAT", drop.count)
 
     @property
+    def _unsure(self) -> dict[str, object]:
+        """What is known when a command did nobody but the server knows what."""
+        return {"unsure": True, "filling": self.filling.changing}
+
+    @property
     def is_untouched(self) -> bool:
         """Nothing was marked in this session."""
-        return not self.marked and not self.unmarked
+        return not self.marked and not self.unmarked and not self.unsure
 
     def _told(self, word: str, count: int) -> dict[str, object]:
         if word in self.first_counts or not self.is_untouched:
@@ -237,11 +242,10 @@ class History:
         number = number_of(exchange)
         if not exchange.is_ok:
             return {}
-        known = self.count is None or self.filling.may_change
-        if number is None or not (known or 1 <= number <= (self.count or 0)):
-            # Which message is marked now, if any, only the server knows.
-            return _ELSEWHERE | {"filling": self.filling.unsure}
-        return _ELSEWHERE | {"marked": self.marked | {number}}
+        if number is None:
+            return _ELSEWHERE | self._unsure
+        is_there = self.count is None or self.filling.may_change or 1 <= number <= self.count
+        return _ELSEWHERE | ({"marked": self.marked | {number}} if is_there else self._unsure)
 
     def _rset(self, exchange: Exchange) -> dict[str, object]:
         if not exchange.is_ok:

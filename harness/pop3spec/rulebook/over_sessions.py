@@ -21,7 +21,8 @@ class SessionFacts:
     `counts` has the messages at the opening by each command that told them.
     `unique_ids` are those of a complete listing at the opening, None where
     there was none; `sizes` are those that LIST gave, `digests` are of the
-    messages that were retrieved. `ended` is 'quit', 'quit refused' or 'dropped'.
+    messages that were retrieved. `ended` is 'quit', 'quit refused', 'quit unanswered'
+    or 'dropped'.
     """
 
     account: str | None
@@ -124,11 +125,11 @@ class _Pair:
     @property
     def ids_tell(self) -> bool:
         """By the unique-ids of both sessions it is sure which message is which."""
-        return (
-            not self.new
-            and not self.renamed
-            and all(map(_are_distinct, (self.earlier, self.later)))
-        )
+        known = _sizes_by_id(self.earlier).keys() & _sizes_by_id(self.later).keys()
+        common = set(_ids(self.earlier)) & set(_ids(self.later))
+        if self.new or self.renamed or common - known:
+            return False
+        return _are_distinct(self.earlier) and _are_distinct(self.later)
 
     @property
     def marked(self) -> set[str]:
@@ -154,14 +155,22 @@ def _are_distinct(session: SessionFacts) -> bool:
 def _pairs(sessions: Sequence[SessionFacts]) -> Iterator[_Pair]:
     by_filling: dict[str, list[SessionFacts]] = defaultdict(list)
     for session in sessions:
-        if session.filling and session.counts and not session.may_change:
+        # A session that told nothing may have removed something all the same.
+        if session.filling and (_tells(session) or session.marked or session.may_change):
             by_filling[session.filling].append(session)
     for group in by_filling.values():
         group.sort(key=lambda session: session.opened)
         # Sessions side by side, and what comes behind them, have no clear order.
         if any(one.closed > other.opened for one, other in pairwise(group)):
             continue
-        yield from (_Pair(one, other) for one, other in pairwise(group))
+        for one, other in pairwise(group):
+            if _tells(one) and _tells(other):
+                yield _Pair(one, other)
+
+
+def _tells(session: SessionFacts) -> bool:
+    """It says what was in the maildrop, and nothing else changed that."""
+    return bool(session.counts) and not session.may_change
 
 
 def update_removes(sessions: Sequence[SessionFacts]) -> _Judged:

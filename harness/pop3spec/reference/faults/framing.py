@@ -205,7 +205,12 @@ class _TopNotStuffed(Session):
 
 @fault(
     "first-octet-not-stuffed",
-    breaks=["rfc1939-3-byte-stuffing", "rfc1939-3-nothing-unasked", "rfc1939-11-exact-size"],
+    breaks=[
+        "rfc1939-3-byte-stuffing",
+        "rfc1939-3-nothing-unasked",
+        "rfc1939-11-exact-size",
+        "rfc1939-5-retr",
+    ],
     copies="Dovecot 2.3.19: the octet before the first one is not taken for a line end",
     edge=True,
 )
@@ -277,7 +282,7 @@ class _PipelinedCommandDropped(Session):
 
 @fault(
     "empty-message-unanswered",
-    breaks=["rfc1939-3-reply-per-command", "rfc1939-5-retr"],
+    breaks=["rfc1939-3-reply-per-command"],
     copies="the status line is sent with the first block of the message, and there is none",
     edge=True,
 )
@@ -310,7 +315,7 @@ class _NoticeWhenAllAreMarked(Session):
 
 @fault(
     "error-behind-long-line",
-    breaks=["rfc1939-3-nothing-unasked", "rfc1939-5-retr", "rfc1939-11-exact-size"],
+    breaks=["rfc1939-3-nothing-unasked", "rfc1939-11-exact-size"],
     copies="Inbucket e56c6d5: a scanner gives up at a line of 65536 octets, behind the dot -ERR",
     edge=True,
 )

@@ -65,7 +65,7 @@ class _StatCountsOneMore(Session):
 
 @fault(
     "stat-counts-nine-at-most",
-    breaks=["rfc1939-5-stat-count"],
+    breaks=["rfc1939-5-stat-count", "rfc1939-5-stat-without-marked", "rfc1939-6-update-removes"],
     copies="the field for the count has room for one digit",
     edge=True,
 )
@@ -365,12 +365,7 @@ class _FindsNumbers(Session):
 
 @fault(
     "numbers-kept-over-sessions",
-    breaks=[
-        "rfc1939-4-message-numbers",
-        "rfc1939-6-unmarked-stay",
-        "rfc1939-6-update-removes",
-        "rfc1939-7-uidl-persistent",
-    ],
+    breaks=["rfc1939-4-message-numbers"],
     copies="numbers are stored with the messages, and a new session does not count again",
     edge=True,
     parts=(_FindsNumbers,),
@@ -522,7 +517,7 @@ class _SizeKnownAfterRetr(Session):
 
 @fault(
     "size-of-top-kept",
-    breaks=["rfc1939-4-size-fixed", "rfc1939-5-stat-total"],
+    breaks=["rfc1939-4-size-fixed", "rfc1939-5-stat-total", "rfc1939-11-exact-size"],
     copies="the length of what was rendered last is cached as the size, also after TOP",
     edge=True,
 )

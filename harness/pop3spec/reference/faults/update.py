@@ -140,12 +140,7 @@ class _RsetOfNothingRefused(Session):
 
 @fault(
     "rset-without-effect",
-    breaks=[
-        "rfc1939-5-rset-unmarks",
-        "rfc1939-5-list-complete",
-        "rfc1939-7-uidl-complete",
-        "rfc1939-6-unmarked-stay",
-    ],
+    breaks=["rfc1939-5-rset-unmarks", "rfc1939-5-list-complete", "rfc1939-6-unmarked-stay"],
     copies="smtp4dev 738a75ff: RSET is answered and does nothing",
 )
 class _RsetWithoutEffect(Session):
@@ -155,12 +150,7 @@ class _RsetWithoutEffect(Session):
 
 @fault(
     "rset-forgets-highest-mark",
-    breaks=[
-        "rfc1939-5-rset-unmarks",
-        "rfc1939-5-list-complete",
-        "rfc1939-7-uidl-complete",
-        "rfc1939-6-unmarked-stay",
-    ],
+    breaks=["rfc1939-5-rset-unmarks", "rfc1939-5-list-complete", "rfc1939-6-unmarked-stay"],
     copies="the loop over the marks ends before the last one",
     edge=True,
 )
@@ -171,7 +161,7 @@ class _RsetForgetsHighestMark(Session):
 
 @fault(
     "rset-does-not-reach-update",
-    breaks=["rfc1939-6-unmarked-stay"],
+    breaks=["rfc1939-6-unmarked-stay", "rfc1939-5-rset-unmarks"],
     copies="marks are kept twice, for the listings and for UPDATE, and RSET clears the first",
     edge=True,
 )
@@ -217,7 +207,7 @@ class _MarksSurvive(Session):
     breaks=[
         "rfc1939-4-no-marks-at-login",
         "rfc1939-6-no-quit-no-removal",
-        "rfc1939-6-unmarked-stay",
+        "rfc1939-4-message-numbers",
     ],
     copies="DELE sets a flag in the store, which only QUIT and RSET would take back",
     parts=(_KeepsMarks,),
@@ -231,7 +221,7 @@ class _MarksSurviveABrokenSession(_MarksSurvive):
     breaks=[
         "rfc1939-4-no-marks-at-login",
         "rfc1939-6-no-quit-no-removal",
-        "rfc1939-6-unmarked-stay",
+        "rfc1939-4-message-numbers",
     ],
     copies="cleaning up behind a broken session, the loop over the marks ends one too early",
     edge=True,
