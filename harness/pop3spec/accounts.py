@@ -1,5 +1,6 @@
 """The mailboxes that a run may use, leased to one test at a time."""
 
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,8 +23,8 @@ class Mailbox:
 
     @property
     def filling_name(self) -> str:
-        """The account and its present filling."""
-        return f"{self.account.user}#{self.filling}"
+        """The account and its present filling, by the process that made it."""
+        return f"{self.account.user}#{self.filling} of {os.getpid()}"
 
 
 @dataclass

@@ -121,12 +121,12 @@ def _lines_of(content: bytes) -> list[bytes]:
 def without_added(wanted: Sequence[bytes], got: Sequence[bytes]) -> list[bytes]:
     """The lines of a message without the header fields that the wanted one does not have."""
     kept: list[bytes] = []
-    is_added = False
+    found, is_added = 0, False
     for place, line in enumerate(got):
         if not line:
             return [*kept, *got[place:]]
-        if len(kept) < len(wanted) and line == wanted[len(kept)]:
-            is_added = False
+        if found < len(wanted) and line == wanted[found]:
+            found, is_added = found + 1, False
         elif not line.startswith((b" ", b"\t")):
             is_added = _FIELD.match(line) is not None
         if not is_added:

@@ -411,7 +411,7 @@ class Session:
         ids = history.unique_ids if "UIDL" in history.first_counts else None
         few = len(history.unique_ids) <= _MAX_FACTS
         return SessionFacts(
-            account=self.account.user if self.account else None,
+            account=f"{self.account.user} at {self._target.address}" if self.account else None,
             filling=self._filling_name,
             opened=self._opened,
             closed=time.time(),

@@ -1,8 +1,8 @@
 """Doors: what --maildrop says, and what every door does alike."""
 
 import os
+import resource
 import shlex
-import smtplib
 import socketserver
 import sys
 import threading
@@ -14,8 +14,16 @@ from pathlib import Path
 
 import pytest
 
+from pop3spec import expectations
+from pop3spec.accounts import Mailbox
 from pop3spec.maildrop import Door, DoorError, command, delivery
 from pop3spec.maildrop.doors import open_door
+from pop3spec.masking import masker_for
+from pop3spec.probe import Observed
+from pop3spec.runner import Judge
+from pop3spec.scenario import load_scenarios
+from pop3spec.target import Account, Address, Target
+from pop3spec.verdict import Verdict
 
 ONE = b"Subject: one\r\n\r\nfirst\r\n.\r\n"
 TWO = b"Subject: two\r\n\r\nsecond \xe9\r\n"
@@ -305,6 +313,49 @@ def test_a_delivery_into_an_mbox_refuses_what_the_mbox_changes(mail: Path) -> No
     assert "'From '" in door.refuses(b"Subject: x\r\n\r\nFrom here\r\n")
 
 
+# --- Maildirs ---
+
+
+def test_a_missing_maildir_is_made_where_its_place_is_there(mail: Path) -> None:
+    opened(f"maildir:{mail}/{{user}}").fill("bob", [ONE])
+
+    assert sorted(path.name for path in (mail / "bob").iterdir()) == ["cur", "new", "tmp"]
+    [path] = (mail / "bob" / "new").iterdir()
+    assert path.read_bytes() == ONE.replace(b"\r\n", b"\n")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root delivers for others")
+def test_what_root_delivers_belongs_to_the_owner_of_the_maildir(mail: Path) -> None:
+    os.chown(mail / "alice", 20001, 8)
+
+    opened(f"maildir:{mail}/{{user}}").fill("alice", [ONE])
+
+    [path] = (mail / "alice" / "new").iterdir()
+    assert (path.stat().st_uid, path.stat().st_gid) == (20001, 8)
+
+
+@pytest.mark.parametrize("user", ["", "..", "a/b"])
+def test_a_user_name_that_leads_elsewhere_is_refused(mail: Path, user: str) -> None:
+    with pytest.raises(DoorError, match="is no name of a directory"):
+        opened(f"maildir:{mail}/{{user}}").fill(user, [ONE])
+
+
+@pytest.fixture
+def _small_files() -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.usefixtures("_small_files")
+def test_where_the_disk_is_full_no_part_of_a_filling_stays(mail: Path) -> None:
+    with pytest.raises(DoorError, match="no delivery: File too large"):
+        opened(f"maildir:{mail}/{{user}}").fill("alice", [ONE, b"Subject: x\r\n" * 10_000])
+
+    assert [path for path in (mail / "alice").rglob("*") if path.is_file()] == []
+
+
 # --- LMTP ---
 
 
@@ -313,7 +364,8 @@ def test_lmtp_hands_over_from_the_empty_address_to_the_bare_user(
 ) -> None:
     opened(CASES["lmtp"].spec(mail, listener)).fill("alice", [ONE, TWO])
 
-    assert [line for line in listener.heard if not line.startswith("LHLO")] == [
+    assert listener.heard == [
+        "LHLO localhost",
         "MAIL FROM:<>",
         "RCPT TO:<alice>",
         "DATA",
@@ -385,10 +437,6 @@ def test_an_lmtp_server_that_is_not_there_is_a_door_error(mail: Path, listener: 
 
     with pytest.raises(DoorError, match=r"^lmtp://127\.0\.0\.1:1: Connection refused$"):
         opened(CASES["lmtp"].spec(mail, listener)).fill("alice", [ONE])
-
-
-def test_the_client_behind_the_lmtp_door_speaks_lmtp() -> None:
-    assert smtplib.LMTP.ehlo_msg == "lhlo"
 
 
 # --- Commands ---
@@ -466,6 +514,44 @@ def test_a_command_does_not_see_the_passwords(mail: Path, monkeypatch: pytest.Mo
 
     with pytest.raises(DoorError, match=r": not seen$"):
         refusing(mail, words).fill("alice", [ONE])
+
+
+# --- What the runner makes of it ---
+
+
+@pytest.mark.parametrize(
+    "got, kept",
+    [
+        (b"A: 1|B: 2||body", b"A: 1|B: 2||body"),
+        (b"Return-Path: <>|Received: by x|\tfor y|A: 1|B: 2||body", b"A: 1|B: 2||body"),
+        (b"A: 1|B: 2|Status: RO|X-UID: 1||body", b"A: 1|B: 2||body"),
+        (b"B: 2|A: 1||body", b"A: 1||body"),
+        (b"A: 1||B: 2|body", b"A: 1||B: 2|body"),
+        (b"A: 1|junk|B: 2||body", b"A: 1|junk|B: 2||body"),
+        (b"A: 1|B: 2||Status: RO|body", b"A: 1|B: 2||Status: RO|body"),
+    ],
+    ids=["same", "before", "behind", "order", "blank-line", "no-field", "body"],
+)
+def test_only_whole_header_fields_count_as_added(got: bytes, kept: bytes) -> None:
+    wanted = b"A: 1|B: 2||body".split(b"|")
+
+    assert expectations.without_added(wanted, got.split(b"|")) == kept.split(b"|")
+
+
+def test_a_message_that_the_door_cannot_carry_blocks_its_scenario(mail: Path) -> None:
+    clone = Path(__file__).resolve().parents[2]
+    file = load_scenarios(clone / "scenarios" / "rfc1939" / "retr.yaml", None)
+    [scenario] = [each for each in file.scenarios if each.id == "from-line"]
+    account = Account("alice", "secret")
+    target = Target(Address("127.0.0.1", 1), (account,))
+    door = opened(f"mbox:{mail}/{{user}}.mbox")
+    judge = Judge(target, Observed(), door, masker_for(target.accounts))
+
+    outcome = judge.why_not(scenario, Mailbox(account))
+
+    assert outcome is not None
+    assert outcome.verdict is Verdict.BLOCKED
+    assert "a line that begins with 'From '" in outcome.detail
 
 
 # --- What --maildrop says ---
