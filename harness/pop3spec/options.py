@@ -20,7 +20,7 @@ OPTIONS: Sequence[tuple[str, dict[str, Any]]] = (
             "help": "a mailbox to use; repeatable; better given in POP3SPEC_ACCOUNT",
         },
     ),
-    ("maildrop", {"metavar": "SPEC", "help": "the door: maildir:PATH/{user} or none"}),
+    ("maildrop", {"metavar": "SPEC", "help": "the door: maildir:PATH/{user}, mbox:…, … or none"}),
     ("ca", {"metavar": "FILE", "help": "PEM certificates to trust"}),
     ("tls-name", {"metavar": "NAME", "help": "the name expected in the certificate"}),
     ("insecure", {"action": "store_true", "help": "do not verify the certificate"}),

@@ -17,6 +17,7 @@ from pop3spec.stock import STOCK
 
 ONE = b"Subject: one\r\n\r\nfirst\r\n"
 TWO = b"Subject: two\r\n\r\nsecond\r\n"
+REFUSED = ("first-line-a-dot", "from-line", "no-final-line-end", "no-octets")
 FOREIGN = b"From friend@example.org Thu Jan  1 00:00:00 2026\nSubject: mine\n\nhello\n\n"
 PSEUDO = (
     b"From MAILER-DAEMON Thu Jan  1 00:00:00 2026\n"
@@ -57,7 +58,7 @@ def test_entries_have_a_from_line_bare_lf_and_a_blank_line_behind(
 ) -> None:
     door.fill("alice", [ONE, TWO])
 
-    entries = path.read_bytes().split(b"From pop3spec@localhost ")
+    entries = path.read_bytes().split(b"From pop3spec@delivery.invalid ")
     assert [entry.partition(b"\n")[2] for entry in entries] == [
         b"",
         b"Subject: one\n\nfirst\n\n",
@@ -81,7 +82,7 @@ def test_a_stock_message_is_refused_or_comes_back_unchanged(door: MboxDoor, name
     if not door.refuses(message):
         door.fill("alice", [message, ONE])
         assert door.contents("alice") == [message, ONE]
-    assert bool(door.refuses(message)) is (name in ("from-line", "no-final-line-end", "no-octets"))
+    assert bool(door.refuses(message)) is (name in REFUSED)
 
 
 @pytest.mark.parametrize(
@@ -91,11 +92,21 @@ def test_a_stock_message_is_refused_or_comes_back_unchanged(door: MboxDoor, name
         b"Subject: x\r\n\r\n>>From a quote of a quote\r\n",
         b"Subject: x\r\n\r\nno end",
         b"Subject: x\r\n",
+        b".\r\n\r\nbody\r\n",
         b"Subject: x\r\n\r\na line\nand another\r\n",
         b"Subject: x\r\nstatus: RO\r\n\r\nbody\r\n",
         b"Subject: x\r\nX-Empty:\r\n\r\nbody\r\n",
     ],
-    ids=["from", "quoted-from", "no-line-end", "header-alone", "lf-alone", "status", "no-value"],
+    ids=[
+        "from",
+        "quoted-from",
+        "no-line-end",
+        "header-alone",
+        "no-header",
+        "lf-alone",
+        "status",
+        "no-value",
+    ],
 )
 def test_a_message_that_an_mbox_changes_is_refused_with_a_reason(
     door: MboxDoor, message: bytes
@@ -209,6 +220,15 @@ def test_what_a_server_rewrote_is_known_again(door: MboxDoor, path: Path) -> Non
     door.clear("alice")
 
     assert path.read_bytes() == b""
+
+
+def test_what_a_server_spoiled_is_known_by_its_sender(door: MboxDoor, path: Path) -> None:
+    door.fill("alice", [ONE])
+    path.write_bytes(path.read_bytes().replace(b"first", b"spoiled") + FOREIGN)
+
+    door.clear("alice")
+
+    assert path.read_bytes() == FOREIGN
 
 
 def test_what_a_run_left_that_died_is_known_to_the_next(door: MboxDoor, path: Path) -> None:

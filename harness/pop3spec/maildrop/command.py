@@ -7,8 +7,9 @@ own, does not see the accounts' passwords in POP3SPEC_ACCOUNT, and is ended with
 children when it takes too long. What it does to the message is its own affair: most
 agents put header fields before it.
 
-Stock messages that it cannot carry: `no-final-line-end`, `no-octets`; and where an agent
-delivers into an mbox, `from-line`. It refuses others: see `delivery`.
+Stock messages that it cannot carry: `first-line-a-dot`, `no-final-line-end`,
+`no-octets`; and where an agent delivers into an mbox, `from-line`. It refuses others:
+see `delivery`.
 """
 
 import os

@@ -8,8 +8,8 @@ host and port, lmtp:///run/dovecot/lmtp, is a local socket.
 Line ends are CRLF, and lines that begin with a dot are stuffed, as the protocol wants
 it. The server puts header fields before the message.
 
-Stock messages that it cannot carry: `no-final-line-end`, `no-octets`. It refuses
-others: see `delivery`.
+Stock messages that it cannot carry: `first-line-a-dot`, `no-final-line-end`,
+`no-octets`. It refuses others: see `delivery`.
 """
 
 import smtplib

@@ -7,20 +7,22 @@ fields to headers (Status, X-UIDL and the like), so whole messages are compared 
 added header fields permitted.
 
 The file is written in place, so that its owner and mode stay, under a dot-lock and an
-fcntl lock. What the suite delivered is known by the journal of digests; everything
-else is foreign and stays. The pseudo message in which UW-IMAP and others keep their
-own data is no message, and stays too.
+fcntl lock. What the suite delivered is known by the sender in its `From ` line, an
+address that nobody can have, or by the journal of digests where a server wrote that
+line anew; everything else is foreign and stays. The pseudo message in which UW-IMAP and
+others keep their own data is no message, and stays too.
 
 After each write the file's time is set a few seconds back: a server that finds a
 file of this very second may wait the second out, since it could not see another change
 within it. To keep such changes visible, the door never gives the same size and the
 same second twice to one file.
 
-Stock messages that it cannot carry: `from-line`, `no-final-line-end`, `no-octets`.
-It refuses a message without a line end at its end, without the blank line behind its
-header, or with a line end that is not CRLF, since the store could not show them
-unchanged; and one with a header field that mbox stores use for themselves, or without a
-value, for servers that rewrite the file write such a field anew.
+Stock messages that it cannot carry: `first-line-a-dot`, `from-line`,
+`no-final-line-end`, `no-octets`. It refuses a message without a line end at its end,
+without a header or the blank line behind it, or with a line end that is not CRLF, since
+the store could not show them unchanged; and one with a header field that mbox stores
+use for themselves, or without a value, for servers that rewrite the file write such a
+field anew.
 """
 
 import errno
@@ -42,6 +44,8 @@ from pop3spec.maildrop.journal import Journal
 LOCKED_WITHIN = 5.0
 BETWEEN_TRIES = 0.01
 SET_BACK = 5
+# What stands behind `From `; RFC 2606 keeps the domain from ever being real.
+SENDER = b"pop3spec@delivery.invalid"
 
 _SEPARATOR = re.compile(rb"(?:\A|(?<=\n\n))(?=From )")
 _QUOTED = re.compile(rb"^(>*From )", re.MULTILINE)
@@ -54,6 +58,7 @@ _STORE_FIELD = re.compile(
     rb"^(Status|X-Status|X-UID|X-UIDL|X-Keywords|X-IMAP|X-IMAPbase|Content-Length)[ \t]*:",
     re.MULTILINE | re.IGNORECASE,
 )
+_NO_FIELD = re.compile(rb"(?!\n|[!-9;-~]+[ \t]*:)")
 _NO_VALUE = re.compile(rb"^[!-9;-~]+:[ \t]*$", re.MULTILINE)
 
 
@@ -80,6 +85,7 @@ class MboxDoor:
             (not text.endswith(b"\n"), "a message without a line end at its end"),
             (text.count(b"\n") != message.count(b"\r\n"), "a LF alone, which becomes a line end"),
             (not blank, "a header without the blank line behind it"),
+            (_NO_FIELD.match(text), "a message without a header"),
             (_QUOTED.search(text), "a line that begins with 'From ', which gets a '>' before it"),
             (_STORE_FIELD.search(header), "a header field that the store uses for itself"),
             (_NO_VALUE.search(header), "a header field without a value as it is"),
@@ -156,16 +162,16 @@ class MboxDoor:
         return Path(self._template.replace("{user}", user)).absolute()
 
     def _is_foreign(self, path: Path, entry: bytes) -> bool:
-        return not _is_pseudo(entry) and not self._journal.has(
-            self._place(path), _message_of(entry)
-        )
+        if _is_pseudo(entry) or entry.startswith(b"From " + SENDER + b" "):
+            return False
+        return not self._journal.has(self._place(path), _message_of(entry))
 
     def _entry(self, path: Path, message: bytes) -> bytes:
         self._journal.record(self._place(path), message)
         text = _QUOTED.sub(rb">\1", message.replace(b"\r\n", b"\n"))
         line_end = b"" if text.endswith(b"\n") else b"\n"
         date = time.asctime(time.gmtime()).encode("ascii")
-        return b"From pop3spec@localhost " + date + b"\n" + text + line_end + b"\n"
+        return b"From " + SENDER + b" " + date + b"\n" + text + line_end + b"\n"
 
     def _rewrite(self, path: Path, change: Callable[[list[bytes]], bytes]) -> None:
         _make(path)
