@@ -157,10 +157,16 @@ class _Run:
             verdict, detail = Verdict.ERROR, traceback.format_exc(limit=-6)
         self._end(verdict)
         outcome = self._outcome(verdict, detail)
-        return Attempt(outcome, self._again or self._misses_a_reply(outcome))
+        return Attempt(outcome, self._again or self._is_unsure(outcome))
 
-    def _misses_a_reply(self, outcome: Outcome) -> bool:
-        """A finding beside a reply that did not come: look again with nothing beside it."""
+    def _is_unsure(self, outcome: Outcome) -> bool:
+        """Findings that may depend on the moment: look again with nothing beside it.
+
+        A reply that did not come may be a limit of the target; octets that came
+        late may have been taken for the next reply.
+        """
+        if any(finding.rule in FRAMING_RULES for finding in outcome.findings):
+            return True
         return bool(outcome.findings) and any(
             exchange.reply is None and exchange.end is not None
             for exchange in self._recorder.transcript
@@ -340,7 +346,8 @@ class _Run:
             return True
         if step.send is not None or step.send_bytes is not None:
             if not self._is_open(step, session):
-                return False
+                # Closed before the command or instead of its reply: the same to who allows it.
+                return self._may_be_closed(step, session)
             self._send(step, session)
         problem = self._await(step, session)
         if problem is None:
@@ -387,13 +394,21 @@ class _Run:
         """Commands can be sent; False where a close that may not be was seen and judged."""
         if session.is_open:
             session.look()
-        if not session.is_open and may_close(session.history):
+        return session.is_open
+
+    def _may_be_closed(self, step: Step, session: Session) -> bool:
+        """The step wants no more than the close; False where a rule was broken by it."""
+        allowed = may_close(session.history)
+        if allowed and step.expect is not None and step.expect.may_close:
+            self._recorder.exercised.add(self._rule_of(step))
+            return True
+        if allowed:
             raise _Blocked(
                 f"the server closed the connection, as it may, before {self._shown_step(step)}"
             )
-        if not session.is_open and not self._recorder.findings:
+        if not self._recorder.findings:
             raise _Blocked(f"the session is closed before {self._shown_step(step)}")
-        return session.is_open
+        return False
 
     def _shown_step(self, step: Step) -> str:
         return str(step.send or step.send_bytes or "the end of the session")

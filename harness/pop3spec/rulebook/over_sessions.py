@@ -117,10 +117,13 @@ class _Pair:
 
     @property
     def renamed(self) -> str:
-        """A unique-id that names messages of different sizes in the two sessions, or ''."""
+        """A unique-id that has the size of another message of the earlier session, or ''.
+
+        Another size alone says nothing: stores of the mbox kind add header fields.
+        """
         earlier, later = _sizes_by_id(self.earlier), _sizes_by_id(self.later)
-        both = (unique_id for unique_id in earlier if unique_id in later)
-        return next((name for name in both if earlier[name] != later[name]), "")
+        moved = (name for name in earlier if later.get(name, earlier[name]) != earlier[name])
+        return next((name for name in moved if later[name] in earlier.values()), "")
 
     @property
     def ids_tell(self) -> bool:

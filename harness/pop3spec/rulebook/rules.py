@@ -1,4 +1,4 @@
-"""Rule and Level; reads the rulebook's entries."""
+"""Rule and Level, what is excluded and what is observed; reads the rulebook's entries."""
 
 import re
 from collections.abc import Mapping
@@ -33,6 +33,27 @@ _ID = r"(?:rfc([0-9]+)-([0-9]+(?:\.[0-9]+)*)|practice|robust)(?:-[a-z0-9]+)+"
 _PARTS = re.compile(_ID)
 
 RuleId = Annotated[str, matching(_ID, "a rule id such as 'rfc1939-5-noop' or 'robust-flood'")]
+
+_CLAUSE = r"RFC ([0-9]+), (?:sections? |appendix )([0-9]+(?:\.[0-9]+)*|[A-Z]).*"
+_CLAUSE_PARTS = re.compile(_CLAUSE)
+
+Clause = Annotated[str, matching(_CLAUSE, "a clause such as 'RFC 1939, section 5'")]
+
+ObservationId = Annotated[
+    str,
+    matching(
+        r"(?!rfc[0-9]|practice-|robust-)[a-z0-9]+(?:-[a-z0-9]+)+",
+        "words with hyphens that do not look like a rule id",
+    ),
+]
+
+
+def _clause(source: str) -> tuple[int, str]:
+    """The RFC and the first section that a clause names."""
+    found = _CLAUSE_PARTS.fullmatch(source)
+    if found is None:
+        raise ValueError(f"{source!r} names no section of an RFC")
+    return int(found[1]), found[2]
 
 
 @dataclass(frozen=True)
@@ -79,12 +100,62 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Excluded:
+    """One requirement of an RFC that is no rule, and why not."""
+
+    noun: ClassVar[str] = "an excluded clause"
+
+    source: Clause = field(metadata=key("the clause, such as 'RFC 1939, section 5'"))
+    level: Level = field(metadata=key("how binding the requirement is"))
+    basis: Basis = field(metadata=key("how the RFC says it"))
+    summary: str = field(metadata=key("the requirement in one sentence of ours"))
+    reason: str = field(metadata=key("why nothing is judged by it"))
+
+    @property
+    def rfc(self) -> int:
+        """The number of the RFC."""
+        return _clause(self.source)[0]
+
+    @property
+    def section(self) -> str:
+        """The section of the RFC; the first one, where there are several."""
+        return _clause(self.source)[1]
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One thing that an RFC leaves free, whatever a server does."""
+
+    noun: ClassVar[str] = "an observation"
+
+    id: ObservationId = field(metadata=key("words with hyphens; stays for ever"))
+    source: Clause = field(metadata=key("the clause that leaves it free"))
+    summary: str = field(metadata=key("what is observed, in one sentence of ours"))
+
+    @property
+    def rfc(self) -> int:
+        """The number of the RFC."""
+        return _clause(self.source)[0]
+
+    @property
+    def section(self) -> str:
+        """The section of the RFC; the first one, where there are several."""
+        return _clause(self.source)[1]
+
+
+@dataclass(frozen=True)
 class RuleFile:
-    """The rules of one RFC."""
+    """All clauses of one RFC."""
 
     noun: ClassVar[str] = "a rule file"
 
     rules: tuple[Rule, ...] = field(metadata=key("one entry per requirement"))
+    excluded: tuple[Excluded, ...] = field(
+        default=(), metadata=key("requirements that are no rules, in the order of the RFC")
+    )
+    observations: tuple[Observation, ...] = field(
+        default=(), metadata=key("what the RFC leaves free, in its order")
+    )
 
 
 @cache
@@ -94,23 +165,49 @@ def _files() -> Mapping[str, bytes]:
     return {path.name: path.read_bytes() for path in paths}
 
 
-def read_rules(files: Mapping[str, bytes]) -> dict[str, Rule]:
-    """The rules in these files by id; YamlError where one cannot be read, or is taken."""
-    rules: dict[str, Rule] = {}
+def _read(files: Mapping[str, bytes]) -> tuple[RuleFile, ...]:
+    read: list[RuleFile] = []
+    taken: set[str] = set()
     for name, octets in files.items():
         text = decoded(octets, name)
-        for index, rule in enumerate(load_text(text, name, RuleFile).rules):
-            if rule.id in rules:
-                where = locate(text, name, ("rules", index, "id"))
-                raise YamlError(where, f"the rule id {rule.id!r} is taken")
-            rules[rule.id] = rule
-    return rules
+        file = load_text(text, name, RuleFile)
+        for kind, ids in (
+            ("rule", [rule.id for rule in file.rules]),
+            ("observation", [observation.id for observation in file.observations]),
+        ):
+            for index, entry in enumerate(ids):
+                if entry in taken:
+                    where = locate(text, name, (f"{kind}s", index, "id"))
+                    raise YamlError(where, f"the {kind} id {entry!r} is taken")
+                taken.add(entry)
+        read.append(file)
+    return tuple(read)
+
+
+@cache
+def _rulebook() -> tuple[RuleFile, ...]:
+    return _read(_files())
+
+
+def read_rules(files: Mapping[str, bytes]) -> dict[str, Rule]:
+    """The rules in these files by id; YamlError where one cannot be read, or is taken."""
+    return {rule.id: rule for file in _read(files) for rule in file.rules}
 
 
 @cache
 def rulebook() -> Mapping[str, Rule]:
     """Every rule by its id, in the order of the files."""
-    return MappingProxyType(read_rules(_files()))
+    return MappingProxyType({rule.id: rule for file in _rulebook() for rule in file.rules})
+
+
+def excluded() -> tuple[Excluded, ...]:
+    """Every requirement that is no rule, in the order of the files."""
+    return tuple(clause for file in _rulebook() for clause in file.excluded)
+
+
+def observations() -> tuple[Observation, ...]:
+    """Everything that is left free and observed, in the order of the files."""
+    return tuple(observation for file in _rulebook() for observation in file.observations)
 
 
 def rules_digest() -> str:
