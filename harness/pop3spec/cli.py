@@ -1,7 +1,7 @@
 """The pop3spec command: run, rules, validate, serve."""
 
 import argparse
-import json
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -49,10 +49,14 @@ def _parser() -> argparse.ArgumentParser:
         add_help=False,
         help="judge a server: run [HOST:PORT] [PATH ...] [options as for pytest]",
     )
-    rules = commands.add_parser("rules", help="the register of rules")
+    rules = commands.add_parser("rules", help="the register of rules, and of what is excluded")
+    rules.add_argument("id", nargs="?", metavar="RULE", help="this rule whole, with its faults")
     rules.add_argument("--json", action="store_true", help="as JSON")
-    rules.add_argument("--rfc", type=int, help="only of this RFC")
+    rules.add_argument("--rfc", metavar="NAME", help="only of this RFC, or of practice or robust")
     rules.add_argument("--level", choices=("must", "should", "may"), help="only of this level")
+    rules.add_argument(
+        "--proof", choices=("proven", "unproven"), help="only rules that faults prove, or do not"
+    )
     rules.set_defaults(command=show_rules)
     validate = commands.add_parser("validate", help="check scenario files and target profiles")
     validate.add_argument("files", nargs="+", metavar="FILE", help="a file or a directory")
@@ -178,40 +182,15 @@ def _found(word: str) -> str | None:
 
 
 def show_rules(options: argparse.Namespace) -> int:
-    """Print the register of rules."""
-    from pop3spec.rulebook.rules import rulebook
+    """Print the register of clauses, or one rule."""
+    from pop3spec.register import RegisterError, as_json, as_text, choose
 
-    rules = [
-        rule
-        for rule in rulebook().values()
-        if (options.rfc is None or rule.rfc == options.rfc)
-        and (options.level is None or rule.level.value.lower() == options.level)
-    ]
-    if options.json:
-        print(
-            json.dumps(
-                [
-                    {
-                        "id": rule.id,
-                        "rfc": rule.rfc,
-                        "section": rule.section,
-                        "source": rule.source,
-                        "level": rule.level.value,
-                        "basis": rule.basis.value,
-                        "summary": rule.summary,
-                        "note": rule.note,
-                    }
-                    for rule in rules
-                ],
-                indent=2,
-                ensure_ascii=False,
-            )
-        )
-        return 0
-    width = max((len(rule.id) for rule in rules), default=0)
-    for rule in rules:
-        print(f"{rule.id:<{width}}  {rule.level.value:<6}  {rule.basis.value:<7}  {rule.summary}")
-    print(f"{len(rules)} rules")
+    try:
+        chosen = choose(options.id, options.rfc, options.level, options.proof)
+    except RegisterError as error:
+        raise UsageError(str(error)) from error
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    print(as_json(chosen) if options.json else as_text(chosen, width))
     return 0
 
 

@@ -29,6 +29,7 @@ def start_embedded(
     faults: tuple[str, ...] = (),
     timeouts: Timeouts | None = None,
     failed_login_delay: float = 0.0,
+    autologout: float = 600.0,
 ) -> Embedded:
     """Start the reference server in this process, with messages in memory."""
     accounts = tuple(
@@ -40,6 +41,7 @@ def start_embedded(
         store,
         {account.user: account.password for account in accounts},
         faults=faults,
+        autologout=autologout,
         failed_login_delay=failed_login_delay,
     )
     server.start()

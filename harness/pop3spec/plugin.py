@@ -9,14 +9,14 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pop3spec import __version__
+from pop3spec import __version__, fixtures
 from pop3spec.collected import SUFFIXES, ScenarioFiles, home, with_transport
 from pop3spec.maildrop import DoorError
 from pop3spec.maildrop.doors import open_door
@@ -30,10 +30,10 @@ from pop3spec.rulebook.over_sessions import SessionFacts, facts_from, judge_sess
 from pop3spec.rulebook.rules import rulebook, rules_digest
 from pop3spec.run import Run, Task
 from pop3spec.scenario import Scenario, ScenarioError
-from pop3spec.session import Recorder, Session, SessionRefused, open_session
+from pop3spec.session import Recorder
 from pop3spec.settings import Settings, settings_from
-from pop3spec.target import Target, TargetError, Transport
-from pop3spec.verdict import Finding, Outcome, Verdict, verdict_of
+from pop3spec.target import TargetError, Transport
+from pop3spec.verdict import Finding, Outcome, Verdict, verdict_of, worst
 
 if TYPE_CHECKING:
     from pop3spec.embedded import Embedded
@@ -169,7 +169,6 @@ class _State:
 
 _STATE = pytest.StashKey[_State]()
 _OUTCOME = pytest.StashKey[Outcome]()
-_RECORDER = pytest.StashKey[Recorder]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -177,6 +176,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in ("rfc1939", "practice", "robust", "must", "should"):
         config.addinivalue_line("markers", f"{name}: scenarios about such rules")
     config.addinivalue_line("markers", "rules(*ids): the rules that a Python test is about")
+    config.addinivalue_line("markers", "beside(work): what is started with the run and takes long")
     options = {
         name.replace("-", "_"): config.getoption(_DEST + name.replace("-", "_"))
         for name, _ in OPTIONS
@@ -195,6 +195,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for topic in files.topics():
         config.addinivalue_line("markers", f"{topic}: scenarios of this topic")
     state = config.stash[_STATE] = _State(config, settings, files)
+    config.stash[fixtures.READY_RUN] = state.ready_run
+    config.pluginmanager.register(fixtures, "pop3spec-fixtures")
     if not state.is_worker:
         config.pluginmanager.register(_Rows(state), "pop3spec-rows")
 
@@ -401,14 +403,15 @@ def pytest_runtestloop(session: pytest.Session) -> None:
         run = state.ready_run()
     except (TargetError, DoorError) as error:
         raise pytest.UsageError(str(error)) from error
-    run.start([item.task(run) for item in items])
+    tests = [item for item in session.items if _uses_target(item)]
+    run.start([item.task(run) for item in items], fixtures.jobs_beside(tests, run))
 
 
 def _uses_target(item: pytest.Item) -> bool:
     """A Python test that takes a fixture of ours, not another of the same name."""
     info = getattr(item, "_fixtureinfo", None)
     found = info.name2fixturedefs.values() if info is not None else ()
-    return any(each[-1].func.__module__ == __name__ for each in found)
+    return any(each[-1].func.__module__ == fixtures.__name__ for each in found)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -434,14 +437,17 @@ def _outcome_of(item: pytest.Item, report: pytest.TestReport) -> Outcome:
     """The outcome of a test that brought none: a Python test of the target, or our error."""
     if report.skipped:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
-        text = str(reason).removeprefix("Skipped: ")
-        if text.startswith("not applicable: "):
-            return Outcome(Verdict.NOT_APPLICABLE, text.removeprefix("not applicable: "))
-        return Outcome(Verdict.BLOCKED, text.removeprefix("blocked: "))
+        return Outcome(*_why_skipped(str(reason).removeprefix("Skipped: ")))
     if report.failed:
         return Outcome(Verdict.ERROR, report.longreprtext)
     del item
     return Outcome(Verdict.PASS)
+
+
+def _why_skipped(text: str) -> tuple[Verdict, str]:
+    if text.startswith("not applicable: "):
+        return Verdict.NOT_APPLICABLE, text.removeprefix("not applicable: ")
+    return Verdict.BLOCKED, text.removeprefix("blocked: ")
 
 
 class _Rows:
@@ -460,105 +466,60 @@ class _Rows:
         self._state.facts += [facts_from(each) for each in facts]
 
 
-# --- Fixtures for suites ---
-
-
-@pytest.fixture
-def target(request: pytest.FixtureRequest) -> Target:
-    """The server under test."""
-    return request.config.stash[_STATE].ready_run().target
-
-
-@pytest.fixture
-def session(request: pytest.FixtureRequest) -> Iterator[Session]:
-    """A session in the TRANSACTION state, judged by every passive rule."""
-    run = request.config.stash[_STATE].ready_run()
-    recorder = Recorder()
-    request.node.stash[_RECORDER] = recorder
-    with run.pool.lease() as mailbox:
-        if mailbox is None:
-            pytest.skip("blocked: no account was given; name one with POP3SPEC_ACCOUNT")
-        try:
-            opened = open_session(
-                run.target,
-                recorder,
-                run.observed.transport,
-                account=mailbox.account,
-                filling_name=mailbox.filling_name,
-            )
-            opened.log_in(mailbox.account, use_apop=run.observed.use_apop)
-        except SessionRefused as error:
-            pytest.skip(f"blocked: {error}")
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def new_session(request: pytest.FixtureRequest) -> Iterator[Callable[[], Session]]:
-    """Opens sessions in the AUTHORIZATION state, each judged by every passive rule.
-
-    SessionRefused where the target gives no more of them.
-    """
-    run = request.config.stash[_STATE].ready_run()
-    recorder = Recorder()
-    request.node.stash[_RECORDER] = recorder
-    opened: list[Session] = []
-
-    def open_one() -> Session:
-        name = f"session-{len(opened) + 1}"
-        session = open_session(run.target, recorder, run.observed.transport, name=name)
-        opened.append(session)
-        return session
-
-    yield open_one
-    for session in opened:
-        session.close()
+# --- Python tests of the target ---
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-    """What the passive rules found in a Python test's sessions fails it as well."""
-    failure: BaseException | None = None
+    """A Python test comes out as its assertions and the passive rules say together."""
+    end: BaseException | None = None
     result: object = None
     try:
         result = yield
-    except AssertionError as error:
-        failure = error
-    recorder = pyfuncitem.stash.get(_RECORDER, None)
-    if recorder is None:
-        if failure is not None:
-            raise failure
+    except (AssertionError, pytest.skip.Exception) as error:
+        end = error
+    recorders = pyfuncitem.stash.get(fixtures.RECORDERS, None)
+    if recorders is None:
+        if end is not None:
+            raise end
         return result
     state = pyfuncitem.config.stash[_STATE]
-    outcome = _python_outcome(pyfuncitem, recorder, failure, state)
+    outcome = _python_outcome(pyfuncitem, fixtures.merged(recorders), end, state)
     pyfuncitem.stash[_OUTCOME] = outcome
-    if failure is not None:
-        raise failure
     row = _row_of(pyfuncitem, outcome)
-    if row.known:
-        pytest.skip(f"known: {row.known_why}")
-    if fails_run(row, rulebook(), state.settings.level):
-        pytest.fail(failure_text(row, rulebook()), pytrace=False)
+    try:
+        _raise_for(row, state)
+    except Judged as judged:
+        # A plain assertion says more where it stands.
+        if isinstance(end, AssertionError) and not isinstance(end, fixtures.RuleBroken):
+            raise end from None
+        pytest.fail(str(judged), pytrace=False)
     return result
 
 
 def _python_outcome(
-    item: pytest.Function, recorder: Recorder, failure: BaseException | None, state: _State
+    item: pytest.Function, recorder: Recorder, end: BaseException | None, state: _State
 ) -> Outcome:
     from pop3spec.transcript import render
 
     masker = state.ready_run().masker.with_sent(recorder.transcript)
     findings = [replace(found, got=masker.mask_text(found.got)) for found in recorder.findings]
     marks = [rule for mark in item.iter_markers("rules") for rule in mark.args]
-    if failure is not None and marks:
-        findings.append(Finding(marks[0], masker.mask_text(str(failure).split("\n")[0])))
-    exercised = recorder.exercised | (set(marks[:1]) if failure is None else set())
-    verdict = verdict_of(findings, rulebook())
-    if failure is not None and not marks:
-        verdict = Verdict.ERROR
+    verdict, detail, exercised = Verdict.PASS, "", set(recorder.exercised)
+    if isinstance(end, AssertionError):
+        broken = [end.rule] if isinstance(end, fixtures.RuleBroken) else marks[:1]
+        got = masker.mask_text(str(end).split("\n")[0])
+        findings += [Finding(rule, got) for rule in broken]
+        verdict = verdict if broken else Verdict.ERROR
+    elif end is not None:
+        verdict, detail = _why_skipped(str(end))
+    else:
+        exercised |= set(marks[:1])
+    if findings:
+        verdict, detail = worst((verdict, verdict_of(findings, rulebook()))), findings[0].got
     return Outcome(
         verdict,
-        findings[0].got if findings else "",
+        masker.mask_text(detail),
         tuple(findings),
         frozenset(exercised),
         tuple(render(recorder.transcript, masker)) if findings else (),

@@ -167,6 +167,21 @@ def _known_specification(name: str) -> str:
     return wanted
 
 
+def choose(
+    name: str | None, only: str | None, level: str | None, proof: str | None
+) -> Register | ListedRule | Observation:
+    """What the words of a command line ask for; RegisterError where that is not there."""
+    if name is None:
+        return register(
+            only,
+            Level(level.upper()) if level else None,
+            Proof(proof) if proof else None,
+        )
+    if only or level or proof:
+        raise RegisterError(f"{name}: an id stands alone, without --rfc, --level and --proof")
+    return find(name)
+
+
 def find(name: str) -> ListedRule | Observation:
     """The rule, or the observation, with this id; RegisterError with a near one."""
     whole = register()
@@ -182,8 +197,7 @@ def find(name: str) -> ListedRule | Observation:
 # --- As data ---
 
 
-def as_data(listed: ListedRule | Excluded | Observation) -> dict[str, Any]:
-    """One entry as plain data, its keys in a fixed order."""
+def _data(listed: ListedRule | Excluded | Observation) -> dict[str, Any]:
     if isinstance(listed, Observation):
         return {
             "id": listed.id,
@@ -220,20 +234,19 @@ def as_data(listed: ListedRule | Excluded | Observation) -> dict[str, Any]:
     }
 
 
-def as_json(entry: Register | ListedRule | Observation) -> str:
-    """The register, or one entry of it, as JSON."""
-    data: dict[str, Any]
-    if isinstance(entry, Register):
+def as_json(chosen: Register | ListedRule | Observation) -> str:
+    """The register, or one entry of it, as JSON; keys and entries in a fixed order."""
+    if isinstance(chosen, Register):
         data = {
             "schema": SCHEMA,
             "rules_digest": rules_digest(),
-            "figures": dict(entry.figures),
-            "rules": [as_data(listed) for listed in entry.rules],
-            "excluded": [as_data(clause) for clause in entry.excluded],
-            "observations": [as_data(observation) for observation in entry.observations],
+            "figures": dict(chosen.figures),
+            "rules": [_data(listed) for listed in chosen.rules],
+            "excluded": [_data(clause) for clause in chosen.excluded],
+            "observations": [_data(observation) for observation in chosen.observations],
         }
     else:
-        data = as_data(entry)
+        data = _data(chosen)
     return json.dumps(data, indent=2, ensure_ascii=False)
 
 
@@ -267,17 +280,18 @@ def _rows(whole: Register) -> Iterator[_Row]:
         entries.append((_place(rule), _Row(_heading(rule), cells, rule.summary)))
     for clause in whole.excluded:
         cells = ("-", clause.level.value, clause.basis.value, "excluded")
-        text = f"{clause.summary} -- {clause.reason}"
+        text = f"{clause.summary} Reason: {clause.reason}"
         entries.append((_place(clause), _Row(_heading(clause), cells, text)))
     for observation in whole.observations:
         cells = (observation.id, "-", "-", "observed")
-        entries.append((_place(observation), _Row(_heading(observation), cells, observation.summary)))
+        entries.append(
+            (_place(observation), _Row(_heading(observation), cells, observation.summary))
+        )
     for _, row in sorted(entries, key=lambda entry: entry[0]):
         yield row
 
 
-def as_table(whole: Register, width: int | None = None) -> str:
-    """The register by section, and its figures; without a width each entry is one line."""
+def _table(whole: Register, width: int | None = None) -> str:
     rows = list(_rows(whole))
     widths = [max(map(len, column)) for column in zip(*(row.cells for row in rows), strict=True)]
     lines: list[str] = []
@@ -287,7 +301,7 @@ def as_table(whole: Register, width: int | None = None) -> str:
             heading = row.heading
             lines += ["", heading] if lines else [heading]
         lines += _table_lines(row, widths, width)
-    return "\n".join([*lines, *([""] if lines else []), figures_line(whole)])
+    return "\n".join([*lines, *([""] if lines else []), _figures_line(whole)])
 
 
 def _table_lines(row: _Row, widths: Sequence[int], width: int | None) -> list[str]:
@@ -313,8 +327,7 @@ def _wrapped(text: str, width: int | None, margin: str) -> list[str]:
     )
 
 
-def figures_line(whole: Register) -> str:
-    """The closing line: clauses, rules, excluded, proven."""
+def _figures_line(whole: Register) -> str:
     figures = whole.figures
     return (
         f"{_counted(figures['clauses'], 'clause')}: {_counted(figures['rules'], 'rule')},"
@@ -328,9 +341,11 @@ def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def as_page(entry: ListedRule | Observation, width: int | None = None) -> str:
-    """One entry whole: what it says, why, and the faults that prove it."""
-    return "\n".join(_page_lines(entry, width))
+def as_text(chosen: Register | ListedRule | Observation, width: int | None = None) -> str:
+    """The register as a table, or one entry whole, in lines of this width or of any."""
+    if isinstance(chosen, Register):
+        return _table(chosen, width)
+    return "\n".join(_page_lines(chosen, width))
 
 
 def _page_lines(entry: ListedRule | Observation, width: int | None) -> Iterable[str]:
@@ -347,25 +362,3 @@ def _page_lines(entry: ListedRule | Observation, width: int | None) -> Iterable[
     for fault in entry.faults:
         yield f"  {fault.name}{' (at an edge)' if fault.edge else ''}"
         yield from _wrapped(fault.copies, width, "    ")
-
-
-# --- The command ---
-
-
-def show(
-    name: str | None = None,
-    *,
-    only: str | None = None,
-    level: str | None = None,
-    proof: str | None = None,
-    as_data: bool = False,
-    width: int | None = None,
-) -> str:
-    """What `pop3spec rules` prints: the register, or the one entry with this id."""
-    if name is None:
-        whole = register(only, Level[level.upper()] if level else None, Proof(proof) if proof else None)
-        return as_json(whole) if as_data else as_table(whole, width)
-    if only or level or proof:
-        raise RegisterError(f"{name}: an id stands alone, without --rfc, --level and --proof")
-    entry = find(name)
-    return as_json(entry) if as_data else as_page(entry, width)

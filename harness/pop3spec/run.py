@@ -154,12 +154,12 @@ class Run:
         most = self.target.limits.connections
         return max(1, min(width, most)) if most else width
 
-    def start(self, tasks: Sequence[Task]) -> None:
-        """Start all scenarios, those that wait first."""
+    def start(self, tasks: Sequence[Task], beside: Sequence[Job] = ()) -> None:
+        """Start all scenarios, and jobs beside them; those that wait first."""
         asked = self.settings.jobs is not None or self.target.limits.connections is not None
         self._scheduler = Scheduler(self.pool, self.width, waits_count=asked)
         self._jobs = {id(task): self._job(task) for task in tasks}
-        self._scheduler.start(list(self._jobs.values()))
+        self._scheduler.start([*beside, *self._jobs.values()])
 
     def _job(self, task: Task) -> Job:
         scenario, judge = task.scenario, self.judge

@@ -19,8 +19,9 @@ from pop3spec.expectations import Unmet, got_instead, unmet
 from pop3spec.maildrop import Door, DoorError
 from pop3spec.probe import PROBE_MESSAGE, Observed
 from pop3spec.protocol.commands import State
-from pop3spec.rulebook.checks import FRAMING_RULES, may_close
+from pop3spec.rulebook.checks import FRAMING_RULES
 from pop3spec.rulebook.history import Filling, body_of
+from pop3spec.rulebook.judgement import may_close
 from pop3spec.rulebook.rules import rulebook
 from pop3spec.scenario import ClientClose, Scenario, Status, Step
 from pop3spec.schedule import Attempt
@@ -345,7 +346,8 @@ class _Run:
             session.reset() if step.close is ClientClose.RESET else session.close()
             return True
         if step.send is not None or step.send_bytes is not None:
-            if not self._is_open(step, session):
+            session.look()
+            if not session.is_open:
                 # Closed before the command or instead of its reply: the same to who allows it.
                 return self._may_be_closed(step, session)
             self._send(step, session)
@@ -389,12 +391,6 @@ class _Run:
 
     def _rule_of(self, step: Step) -> str:
         return (step.expect.rule if step.expect else None) or self._scenario.rules[0]
-
-    def _is_open(self, step: Step, session: Session) -> bool:
-        """Commands can be sent; False where a close that may not be was seen and judged."""
-        if session.is_open:
-            session.look()
-        return session.is_open
 
     def _may_be_closed(self, step: Step, session: Session) -> bool:
         """The step wants no more than the close; False where a rule was broken by it."""

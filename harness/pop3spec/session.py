@@ -14,8 +14,9 @@ from hashlib import md5, sha256
 from pop3spec.connection import Connection, ConnectionFailed, connect, tls_context
 from pop3spec.protocol.commands import is_multiline, keyword
 from pop3spec.protocol.listings import timestamps
-from pop3spec.rulebook.checks import Broken, judge
+from pop3spec.rulebook.checks import judge
 from pop3spec.rulebook.history import Filling, History
+from pop3spec.rulebook.judgement import Broken
 from pop3spec.rulebook.over_sessions import SessionFacts
 from pop3spec.target import Account, Target, Transport
 from pop3spec.transcript import End, Exchange, Kind

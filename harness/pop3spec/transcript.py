@@ -149,7 +149,7 @@ MIN_SECRET = 4
 
 # A secret behind its command. A misspelt or oddly separated one still carries it.
 _SECRET = re.compile(
-    rb"(?is)(?:\A|[\r\n])[ \t]*(?:PASS[ \t]?|(?:APOP|AUTH)[ \t]*[^ \t]+[ \t]+)(?=.)"
+    rb"(?is)(?:\A|[\r\n])[ \t]*(?:PASS[ \t]?+|(?:APOP|AUTH)[ \t]*[^ \t]+[ \t]+)(?=.)"
 )
 
 

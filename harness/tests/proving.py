@@ -9,7 +9,7 @@ from pathlib import Path
 from pop3spec.collected import home
 from pop3spec.embedded import start_embedded
 from pop3spec.reference.faults import FAULTS
-from pop3spec.rulebook.checks import Broken
+from pop3spec.rulebook.judgement import Broken
 from pop3spec.rulebook.over_sessions import SessionFacts, judge_sessions
 from pop3spec.rulebook.rules import rulebook
 from pop3spec.run import Run, Task

@@ -22,8 +22,9 @@ from said import (
     said,
 )
 
-from pop3spec.rulebook.checks import CHECKS, Broken, Held, judge
+from pop3spec.rulebook.checks import CHECKS, judge
 from pop3spec.rulebook.history import Filling
+from pop3spec.rulebook.judgement import Broken, Held
 from pop3spec.rulebook.rules import rulebook
 from pop3spec.transcript import End, Exchange, Kind
 

@@ -48,13 +48,14 @@ PARTS: Mapping[str, str] = {
     "embedded": "target maildrop reference",
     # What people see.
     "report": "protocol rulebook verdict",
+    "register": "yamlfile rulebook reference",
     "options": "",
     "collected": "target rulebook scenario",
     "plugin": (
         "transcript target rulebook verdict scenario session maildrop probe settings run embedded"
         " report options collected"
     ),
-    "cli": "target rulebook scenario options collected reference",
+    "cli": "target rulebook scenario options collected reference register",
     "__main__": "cli",
     "__init__": "",
 }

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pop3spec.rulebook.checks import Broken
+from pop3spec.rulebook.judgement import Broken
 from pop3spec.rulebook.over_sessions import OVER_SESSIONS, SessionFacts, facts_from, judge_sessions
 from pop3spec.rulebook.rules import rulebook
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
 
-from pop3spec.rulebook.checks import HELD, Broken, Held
+from pop3spec.rulebook.judgement import HELD, Broken, Held
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,8 @@ class _Pair:
 
         Another size alone says nothing: stores of the mbox kind add header fields.
         """
+        if not (_are_distinct(self.earlier) and _are_distinct(self.later)):
+            return ""  # another rule: that ids are unique
         earlier, later = _sizes_by_id(self.earlier), _sizes_by_id(self.later)
         moved = (name for name in earlier if later.get(name, earlier[name]) != earlier[name])
         return next((name for name in moved if later[name] in earlier.values()), "")

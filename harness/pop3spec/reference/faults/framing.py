@@ -205,12 +205,7 @@ class _TopNotStuffed(Session):
 
 @fault(
     "first-octet-not-stuffed",
-    breaks=[
-        "rfc1939-3-byte-stuffing",
-        "rfc1939-3-nothing-unasked",
-        "rfc1939-11-exact-size",
-        "rfc1939-5-retr",
-    ],
+    breaks=["rfc1939-3-byte-stuffing", "rfc1939-3-nothing-unasked", "rfc1939-11-exact-size"],
     copies="Dovecot 2.3.19: the octet before the first one is not taken for a line end",
     edge=True,
 )

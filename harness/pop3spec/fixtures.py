@@ -1,0 +1,499 @@
+"""Fixtures for suites: sessions with the target, and maildrops to fill and to look into.
+
+Every session is judged by the passive rules, and is recorded. What the target withholds
+(no account, no door, a lock that stays) skips the test as `blocked`. `plugin` says how to
+get at the run, and makes the test's outcome of what the recorders hold.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+import pytest
+
+from pop3spec.accounts import Mailbox
+from pop3spec.maildrop import Door, DoorError
+from pop3spec.maildrop.journal import own_part
+from pop3spec.rulebook.history import Filling
+from pop3spec.run import Run
+from pop3spec.schedule import Attempt, Job
+from pop3spec.session import Recorder, Session, SessionRefused, open_session
+from pop3spec.settings import Settings
+from pop3spec.stock import message
+from pop3spec.target import Target
+from pop3spec.verdict import Outcome, Verdict
+
+# What `plugin` offers to the fixtures, and what they leave at a test for it.
+READY_RUN = pytest.StashKey[Callable[[], Run]]()
+RECORDERS = pytest.StashKey[list[Recorder]]()
+_BESIDE = pytest.StashKey[Job | None]()
+
+# Accounts that one test uses at the same time.
+_MOST_MAILDROPS = 8
+# A session that was left is gone in a moment, where the server is near.
+_MOMENTS = (0.01, 0.03)
+
+Given = TypeVar("Given")
+
+
+class RuleBroken(AssertionError):
+    """The target broke a rule, in these words behind 'got'."""
+
+    def __init__(self, rule: str, got: str) -> None:
+        super().__init__(got)
+        self.rule = rule
+
+
+def blocked(why: object) -> NoReturn:
+    """End the test: it cannot be tried."""
+    pytest.skip(f"blocked: {why}")
+
+
+@dataclass(frozen=True)
+class Timer:
+    """An autologout timer, in seconds, and how long a test waits for it.
+
+    It does not expire before `shortest`. A session left alone is open after `least`; two
+    waits of `nap` are more than the timer, one is not; `patience` ends the wait for it.
+    """
+
+    shortest: float
+    least: float
+    nap: float
+    patience: float
+
+
+# RFC 1939, section 3: at least ten minutes.
+TEN_MINUTES = Timer(shortest=600.0, least=590.0, nap=330.0, patience=660.0)
+SHORTENED = Timer(shortest=1.5, least=1.0, nap=0.9, patience=4.0)
+
+
+@dataclass(frozen=True)
+class View:
+    """A maildrop as a new session and the door show it; None is what nobody told.
+
+    `contents` has that part of each message which stays the same when servers rewrite it.
+    """
+
+    count: int | None
+    unique_ids: Mapping[int, bytes] | None
+    contents: Counter[bytes]
+
+    def lost(self, after: "View", may_go: Iterable[int] = ()) -> str:
+        """What is gone in a later view, but for these message-numbers, in words."""
+        may_go = set(may_go)
+        there = self.contents.total()
+        gone = (self.contents - after.contents).total()
+        if after.contents - self.contents:  # rewritten by the server, so that numbers alone tell
+            gone = there - after.contents.total()
+        if gone > len(may_go):
+            return f"{gone} of {there} messages gone from the store"
+        if after.count is not None and after.count < there - len(may_go):
+            return f"a count of {after.count} in the next session, of {there} messages"
+        others = self.vanished(after) - may_go
+        if others:
+            return f"another message gone than the marked ones: {min(others)} of {there}"
+        return ""
+
+    def left(self, after: "View", marked: Iterable[int]) -> str:
+        """Which of these message-numbers are still there in a later view, in words."""
+        marked = set(marked)
+        there = self.contents.total()
+        still = after.contents.total() - (there - len(marked))
+        if still > 0:
+            return f"{still} of {len(marked)} marked messages still in the store"
+        if after.count is not None and after.count > there - len(marked):
+            return f"a count of {after.count} in the next session, of {there} - {len(marked)}"
+        return ""
+
+    def vanished(self, after: "View") -> set[int]:
+        """The numbers whose unique-ids are gone; none where unique-ids do not tell."""
+        if not self.unique_ids or after.unique_ids is None:
+            return set()
+        remaining = set(after.unique_ids.values())
+        every = list(self.unique_ids.values())
+        if not remaining <= set(every) or len(set(every)) < len(every):
+            return set()
+        return {number for number, uid in self.unique_ids.items() if uid not in remaining}
+
+
+@dataclass(eq=False, repr=False)  # what it holds has passwords in it
+class Maildrop:
+    """The maildrop of one account, for the time of a test: filled, opened and looked into."""
+
+    run: Run
+    mailbox: Mailbox
+    recorder: Recorder = field(default_factory=Recorder)
+    timer: Timer = TEN_MINUTES
+    _is_ours: bool = False
+    _looks: Iterator[int] = field(default_factory=lambda: count(1))
+
+    @property
+    def has_unique_ids(self) -> bool:
+        """The target has UIDL."""
+        return "UIDL" in self.run.observed.features
+
+    def hold(self, rule: str, broken: str) -> None:
+        """The rule was exercised; RuleBroken where there are words for how it was broken."""
+        self.recorder.exercised.add(rule)
+        if broken:
+            raise RuleBroken(rule, broken)
+
+    def forget_transcript(self) -> None:
+        """What was said so far is not needed, unless something in it is wrong."""
+        if not self.recorder.findings:
+            self.recorder.transcript.clear()
+
+    # --- The store ---
+
+    def fill(self, messages: Sequence[bytes]) -> None:
+        """Make these messages the whole content."""
+        door = self._door()
+        for each in messages:
+            if reason := door.refuses(each):
+                blocked(f"the door cannot carry a message of the filling: {reason}")
+        self.mailbox.filling += 1
+        try:
+            door.fill(self.mailbox.account.user, messages)
+        except DoorError as error:
+            blocked(error)
+        self._is_ours = True
+
+    def contents(self) -> Counter[bytes]:
+        """How often each message is in the store."""
+        try:
+            found = self._door().contents(self.mailbox.account.user)
+        except DoorError as error:
+            blocked(error)
+        return Counter(own_part(each) for each in found)
+
+    def _door(self) -> Door:
+        door = self.run.door
+        if door is None:
+            blocked("no door to fill the maildrop; name one with --maildrop")
+        if self.run.observed.door_problem:
+            blocked(self.run.observed.door_problem)
+        return door
+
+    # --- Sessions ---
+
+    def greeted(self, name: str) -> Session:
+        """A session in the AUTHORIZATION state; SessionRefused where there is none."""
+        run = self.run
+        return open_session(
+            run.target,
+            self.recorder,
+            run.observed.transport,
+            name=name,
+            account=self.mailbox.account,
+            filling=Filling(is_clean=True, is_distinct=True, may_change=not self._is_ours),
+            filling_name=self.mailbox.filling_name,
+            may_delete=self._is_ours,
+            capabilities=run.observed.announced,
+        )
+
+    def log_in(self, session: Session) -> None:
+        """Bring a session to the TRANSACTION state; SessionRefused where it fails."""
+        try:
+            session.log_in(self.mailbox.account, use_apop=self.run.observed.use_apop)
+        except SessionRefused:
+            session.close()
+            raise
+
+    def login_lines(self, session: Session) -> list[bytes]:
+        """What `log_in` sends."""
+        user, password = self.mailbox.account.user, self.mailbox.account.password
+        if self.run.observed.use_apop:
+            return [f"APOP {user} {session.apop_digest(password)}\r\n".encode()]
+        return [f"USER {user}\r\n".encode(), f"PASS {password}\r\n".encode()]
+
+    def open_once(self, name: str) -> Session:
+        """A session in the TRANSACTION state; SessionRefused where there is none."""
+        session = self.greeted(name)
+        self.log_in(session)
+        return session
+
+    def open(self, name: str) -> Session:
+        """A session in the TRANSACTION state, however long the last one keeps its lock."""
+        return self.patiently(partial(self.open_once, name))
+
+    def patiently(self, attempt: Callable[[], Given]) -> Given:
+        """Try what may be refused, for a while; in the end the test is blocked.
+
+        The credentials are right, so any refusal may be one for now.
+        """
+        judge = self.run.judge
+        for delay in (*_MOMENTS, *judge.back_off, None):
+            try:
+                return attempt()
+            except SessionRefused as error:
+                if error.timed_out or delay is None:
+                    blocked(error)
+            if judge.stopped.wait(delay):
+                break
+        blocked("the run was interrupted")
+
+    def eventually(self, problem: Callable[[], str]) -> str:
+        """What is still wrong after a while, in words; '' as soon as nothing is."""
+        judge = self.run.judge
+        for delay in (*_MOMENTS, *judge.back_off):
+            if not problem() or judge.stopped.wait(delay):
+                return ""
+        return problem()
+
+    def look(self) -> View:
+        """What a new session shows, and what is in the store behind it."""
+        session = self.open(f"look-{next(self._looks)}")
+        drop = session.exchange("STAT").drop_listing
+        listings = session.exchange("UIDL").unique_id_listings if self.has_unique_ids else None
+        session.quit()
+        return View(
+            drop.count if drop is not None else None,
+            None if listings is None else {each.number: each.unique_id for each in listings},
+            self.contents(),
+        )
+
+    def leave_alone(self, session: Session, seconds: float) -> float | None:
+        """Say nothing for so long; after how many seconds the server closed, if it did."""
+        exchange = session.await_close(seconds)
+        waited = exchange.answered_at - exchange.sent_at
+        if seconds < self.timer.shortest <= waited:
+            blocked("this machine was too busy to keep the time")
+        return waited if exchange.is_closed else None
+
+
+def messages(number: int, word: str = "message") -> list[bytes]:
+    """So many messages, with different subjects, bodies and sizes."""
+    return [
+        message(f"{word}-{each}-of-{number}", [b"A line of its own.", b"%d " % each + b"=" * each])
+        for each in range(1, number + 1)
+    ]
+
+
+def side_by_side(
+    work: Callable[[Maildrop], Given], maildrops: Sequence[Maildrop]
+) -> Iterable[Given]:
+    """Do the same with several maildrops at once; what is broken in one goes before the rest."""
+    with ThreadPoolExecutor(len(maildrops)) as threads:
+        done = [threads.submit(work, maildrop) for maildrop in maildrops]
+    ends = [each.exception() for each in done]
+    for end in sorted(filter(None, ends), key=lambda end: not isinstance(end, AssertionError)):
+        raise end
+    return [each.result() for each in done]
+
+
+def merged(recorders: Iterable[Recorder]) -> Recorder:
+    """Several recorders of one test as one."""
+    recorders = list(recorders)
+    whole = Recorder(begun=min((each.begun for each in recorders), default=Recorder().begun))
+    for each in recorders:
+        shift, late = len(whole.transcript), each.begun - whole.begun
+        whole.transcript += [
+            replace(said, sent_at=said.sent_at + late, answered_at=said.answered_at + late)
+            for said in each.transcript
+        ]
+        whole.findings += [
+            replace(found, exchange=None if found.exchange is None else found.exchange + shift)
+            for found in each.findings
+        ]
+        whole.exercised |= each.exercised
+        whole.facts += each.facts
+    return whole
+
+
+# --- Fixtures ---
+
+
+def _run_of(request: pytest.FixtureRequest) -> Run:
+    return request.config.stash[READY_RUN]()
+
+
+def _recorder_for(item: pytest.Item) -> Recorder:
+    recorder = Recorder()
+    item.stash.setdefault(RECORDERS, []).append(recorder)
+    return recorder
+
+
+@contextmanager
+def _leased(run: Run, least: int, most: int) -> Iterator[list[Mailbox]]:
+    """So many mailboxes, waiting for the least of them; none where there are fewer."""
+    pool = run.pool
+    taken: list[Mailbox] = []
+    if pool.usable >= least and not run.observed.login_problem:
+        with pool.changed:
+            while len(taken) < most:
+                mailbox = pool.take()
+                if mailbox is not None:
+                    taken.append(mailbox)
+                elif len(taken) < least:
+                    pool.changed.wait()
+                else:
+                    break
+    try:
+        yield taken
+    finally:
+        for mailbox in taken:
+            pool.give_back(mailbox)
+
+
+def _without_account(run: Run) -> NoReturn:
+    problem = run.observed.login_problem
+    blocked(problem or "no account was given; name one with POP3SPEC_ACCOUNT or --account")
+
+
+@pytest.fixture
+def target(request: pytest.FixtureRequest) -> Target:
+    """The server under test."""
+    return _run_of(request).target
+
+
+@pytest.fixture
+def maildrop(request: pytest.FixtureRequest) -> Iterator[Maildrop]:
+    """The maildrop of an account."""
+    run = _run_of(request)
+    with _leased(run, 1, 1) as mailboxes:
+        if not mailboxes:
+            _without_account(run)
+        yield Maildrop(run, mailboxes[0], _recorder_for(request.node))
+
+
+@pytest.fixture
+def maildrops(request: pytest.FixtureRequest) -> Iterator[list[Maildrop]]:
+    """The maildrops of as many accounts as are free now, one at least."""
+    run = _run_of(request)
+    with _leased(run, 1, min(_MOST_MAILDROPS, run.width)) as mailboxes:
+        if not mailboxes:
+            _without_account(run)
+        yield [Maildrop(run, mailbox, _recorder_for(request.node)) for mailbox in mailboxes]
+
+
+@pytest.fixture
+def two_maildrops(request: pytest.FixtureRequest) -> Iterator[tuple[Maildrop, Maildrop]]:
+    """The maildrops of two accounts."""
+    run = _run_of(request)
+    with _leased(run, 2, 2) as mailboxes:
+        if not mailboxes:
+            if run.pool.usable and not run.observed.login_problem:
+                blocked("it needs two accounts")
+            _without_account(run)
+        one, other = (Maildrop(run, each, _recorder_for(request.node)) for each in mailboxes)
+        yield one, other
+
+
+@pytest.fixture
+def session(maildrop: Maildrop) -> Iterator[Session]:
+    """A session in the TRANSACTION state."""
+    opened = maildrop.open("first")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def new_session(request: pytest.FixtureRequest) -> Iterator[Callable[[], Session]]:
+    """Opens sessions in the AUTHORIZATION state.
+
+    SessionRefused where the target gives no more of them.
+    """
+    run = _run_of(request)
+    recorder = _recorder_for(request.node)
+    opened: list[Session] = []
+
+    def open_one() -> Session:
+        name = f"session-{len(opened) + 1}"
+        session = open_session(run.target, recorder, run.observed.transport, name=name)
+        opened.append(session)
+        return session
+
+    yield open_one
+    for session in opened:
+        session.close()
+
+
+# --- Tests that wait for minutes, beside all else ---
+
+
+@pytest.fixture
+def beside(request: pytest.FixtureRequest) -> Future[Outcome]:
+    """The end of what the marker `beside` names, which was started with the run.
+
+    The result is there when it held; what it raises is raised. It gets a maildrop, of the
+    target with --slow, else of a private reference server whose timer is shortened.
+    """
+    run, item = _run_of(request), request.node
+    if not _is_embedded(run) and not run.settings.slow:
+        blocked("it takes minutes; permit that with --slow")
+    if _BESIDE not in item.stash:
+        job = _job_beside(run, item)
+        with run.pool.lease() as mailbox:
+            try:
+                job.future.set_result(job.run(mailbox, False).outcome)
+            except BaseException as error:
+                job.future.set_exception(error)
+        return job.future
+    started: Job | None = item.stash[_BESIDE]
+    if started is None:
+        blocked("no account is left for it beside those that wait as long; name more of them")
+    return started.future
+
+
+def jobs_beside(items: Iterable[pytest.Item], run: Run) -> list[Job]:
+    """What is to be started with the run, so that all of it waits at the same time.
+
+    One account is left to the scenarios, and one of the connections.
+    """
+    waiting = [item for item in items if item.get_closest_marker("beside") is not None]
+    most = len(waiting)
+    if not _is_embedded(run):
+        most = max(1, min(run.pool.usable, run.width) - 1) if run.settings.slow else 0
+    jobs = []
+    for place, item in enumerate(waiting):
+        job = item.stash[_BESIDE] = _job_beside(run, item) if place < most else None
+        if job is not None:
+            jobs.append(job)
+    return jobs
+
+
+def _is_embedded(run: Run) -> bool:
+    return run.settings.target is None
+
+
+def _job_beside(run: Run, item: pytest.Item) -> Job:
+    mark = item.get_closest_marker("beside")
+    assert mark is not None
+    [conversation] = mark.args
+    recorder = _recorder_for(item)
+
+    def attempt(mailbox: Mailbox | None, alone: bool) -> Attempt:
+        del alone
+        if _is_embedded(run):
+            with short_lived(recorder) as maildrop:
+                conversation(maildrop)
+        elif mailbox is None or run.observed.login_problem:
+            _without_account(run)
+        else:
+            conversation(Maildrop(run, mailbox, recorder))
+        return Attempt(Outcome(Verdict.PASS))
+
+    scarce = min(run.pool.usable, run.width) < 2
+    return Job(attempt, needs_account=not _is_embedded(run), waits=True, late=scarce)
+
+
+@contextmanager
+def short_lived(recorder: Recorder, *faults: str) -> Iterator[Maildrop]:
+    """A maildrop on a reference server of its own, whose autologout timer is short."""
+    from pop3spec.embedded import start_embedded  # only where it is the target
+
+    embedded = start_embedded(faults=faults, autologout=SHORTENED.shortest)
+    target = replace(embedded.target, accounts=embedded.target.accounts[:1])
+    run = Run(Settings(target, Path()), target, embedded.door)
+    try:
+        run.begin()
+        yield Maildrop(run, run.mailboxes[0], recorder, SHORTENED)
+    finally:
+        embedded.close()

@@ -1,0 +1,196 @@
+"""The CHECKS table: rule id -> function on an exchange and what came before it.
+
+A check returns None where the exchange says nothing about its rule, else
+Held() or Broken(got). Where the RFC leaves freedom, so does the check.
+"""
+
+from collections.abc import Mapping
+
+from pop3spec.protocol.commands import State
+from pop3spec.rulebook.checks.commands import (
+    login_in_transaction,
+    login_refused,
+    malformed_number,
+    missing_argument,
+    no_argument,
+    noop_positive,
+    noop_state,
+    pass_after_user,
+    pass_directly_after_user,
+    rset_positive,
+    surplus_argument,
+    unknown_command,
+    wrong_state,
+)
+from pop3spec.rulebook.checks.framing import (
+    error_single_line,
+    line_crlf,
+    multi_line_end,
+    nothing_unasked,
+    reply_per_command,
+    response_crlf,
+    response_length,
+    single_line,
+    status_indicator,
+    stays_open,
+)
+from pop3spec.rulebook.checks.listings import (
+    count_fixed,
+    dele_existing,
+    dele_marked,
+    list_argument,
+    list_complete,
+    list_empty,
+    list_scan_listing,
+    list_without_marked,
+    message_numbers,
+    no_arrivals,
+    no_such_message,
+    retr_existing,
+    rset_unmarks,
+    size_fixed,
+    stat_count,
+    stat_drop_listing,
+    stat_total,
+    stat_without_marked,
+    uidl_argument,
+    uidl_complete,
+    uidl_unique_id_listing,
+    uidl_without_marked,
+    unique_id_fixed,
+    unique_id_form,
+    unique_id_unique,
+)
+from pop3spec.rulebook.checks.messages import exact_size, final_line_end, retr_same, top, top_whole
+from pop3spec.rulebook.checks.session import (
+    apop_timestamp,
+    closes_after_quit,
+    greeting,
+    quit_after_login,
+    quit_before_login,
+)
+from pop3spec.rulebook.history import History
+from pop3spec.rulebook.judgement import Broken, Check, Held
+from pop3spec.transcript import Exchange
+
+CHECKS: Mapping[str, Check] = {
+    "rfc1939-3-status-indicator": status_indicator,
+    "rfc1939-3-response-crlf": response_crlf,
+    "rfc1939-3-response-length": response_length,
+    "rfc1939-3-line-crlf": line_crlf,
+    "rfc1939-3-multi-line-end": multi_line_end,
+    "rfc1939-3-reply-per-command": reply_per_command,
+    "rfc1939-3-nothing-unasked": nothing_unasked,
+    "rfc1939-3-error-single-line": error_single_line,
+    "rfc1939-3-single-line": single_line,
+    "rfc1939-3-stays-open": stays_open,
+    "rfc1939-3-unknown-command": unknown_command,
+    "rfc1939-3-missing-argument": missing_argument,
+    "rfc1939-3-malformed-number": malformed_number,
+    "rfc1939-3-surplus-argument": surplus_argument,
+    "rfc1939-3-wrong-state": wrong_state,
+    "rfc1939-4-greeting": greeting,
+    "rfc1939-4-quit": quit_before_login,
+    "rfc1939-4-login-refused": login_refused,
+    "rfc1939-4-message-numbers": message_numbers,
+    "rfc1939-4-size-fixed": size_fixed,
+    "rfc1939-4-count-fixed": count_fixed,
+    "rfc1939-4-no-arrivals": no_arrivals,
+    "rfc1939-5-stat-drop-listing": stat_drop_listing,
+    "rfc1939-5-stat-count": stat_count,
+    "rfc1939-5-stat-total": stat_total,
+    "rfc1939-5-stat-without-marked": stat_without_marked,
+    "rfc1939-5-list-scan-listing": list_scan_listing,
+    "rfc1939-5-list-complete": list_complete,
+    "rfc1939-5-list-empty": list_empty,
+    "rfc1939-5-list-argument": list_argument,
+    "rfc1939-5-list-without-marked": list_without_marked,
+    "rfc1939-5-no-such-message": no_such_message,
+    "rfc1939-5-retr": retr_existing,
+    "rfc1939-5-retr-same": retr_same,
+    "rfc1939-5-dele": dele_existing,
+    "rfc1939-5-dele-marked": dele_marked,
+    "rfc1939-5-noop": noop_positive,
+    "rfc1939-5-noop-state": noop_state,
+    "rfc1939-5-rset": rset_positive,
+    "rfc1939-5-rset-unmarks": rset_unmarks,
+    "rfc1939-5-no-argument": no_argument,
+    "rfc1939-6-quit": quit_after_login,
+    "rfc1939-6-close": closes_after_quit,
+    "rfc1939-7-top": top,
+    "rfc1939-7-top-whole": top_whole,
+    "rfc1939-7-uidl-unique-id-listing": uidl_unique_id_listing,
+    "rfc1939-7-unique-id-form": unique_id_form,
+    "rfc1939-7-unique-id-unique": unique_id_unique,
+    "rfc1939-7-unique-id-fixed": unique_id_fixed,
+    "rfc1939-7-uidl-complete": uidl_complete,
+    "rfc1939-7-uidl-argument": uidl_argument,
+    "rfc1939-7-uidl-without-marked": uidl_without_marked,
+    "rfc1939-7-login-in-transaction": login_in_transaction,
+    "rfc1939-7-pass-after-user": pass_after_user,
+    "rfc1939-7-apop-timestamp": apop_timestamp,
+    "rfc1939-11-exact-size": exact_size,
+    "practice-pass-directly-after-user": pass_directly_after_user,
+    "practice-final-line-end": final_line_end,
+}
+
+
+# Where one of these is broken, the words of a reply are no evidence for other rules.
+FRAMING_RULES = frozenset(
+    (
+        "rfc1939-3-status-indicator",
+        "rfc1939-3-response-crlf",
+        "rfc1939-3-line-crlf",
+        "rfc1939-3-multi-line-end",
+        "rfc1939-3-reply-per-command",
+        "rfc1939-3-nothing-unasked",
+        "rfc1939-3-error-single-line",
+        "rfc1939-3-single-line",
+        "rfc1939-3-stays-open",
+    )
+)
+
+
+# What a listing or a message says counts in the TRANSACTION state alone.
+_OF_TRANSACTION = frozenset(
+    (
+        "rfc1939-4-message-numbers",
+        "rfc1939-4-size-fixed",
+        "rfc1939-4-count-fixed",
+        "rfc1939-4-no-arrivals",
+        "rfc1939-5-stat-count",
+        "rfc1939-5-stat-total",
+        "rfc1939-5-stat-without-marked",
+        "rfc1939-5-list-complete",
+        "rfc1939-5-list-empty",
+        "rfc1939-5-list-argument",
+        "rfc1939-5-list-without-marked",
+        "rfc1939-5-retr",
+        "rfc1939-5-retr-same",
+        "rfc1939-5-dele",
+        "rfc1939-5-rset-unmarks",
+        "rfc1939-7-top",
+        "rfc1939-7-top-whole",
+        "rfc1939-7-unique-id-unique",
+        "rfc1939-7-unique-id-fixed",
+        "rfc1939-7-uidl-complete",
+        "rfc1939-7-uidl-argument",
+        "rfc1939-7-uidl-without-marked",
+        "rfc1939-11-exact-size",
+        "practice-final-line-end",
+    )
+)
+
+
+_EVERYWHERE = {rule: check for rule, check in CHECKS.items() if rule not in _OF_TRANSACTION}
+
+
+def judge(exchange: Exchange, before: History) -> list[tuple[str, Held | Broken]]:
+    """Every rule on which the exchange says something, with what it says."""
+    judged = []
+    checks = CHECKS if before.state is State.TRANSACTION else _EVERYWHERE
+    for rule, check in checks.items():
+        judgement = check(exchange, before)
+        if judgement is not None:
+            judged.append((rule, judgement))
+    return judged

@@ -1,0 +1,90 @@
+"""What a check says of an exchange, and the words that checks share."""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from pop3spec.protocol.text import show
+from pop3spec.rulebook.history import History
+from pop3spec.transcript import Exchange, Kind
+
+
+@dataclass(frozen=True)
+class Held:
+    """The exchange shows that the rule is kept."""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """The exchange breaks the rule; `got` are words that fit behind 'got'."""
+
+    got: str
+
+
+Judgement = Held | Broken | None
+
+
+Check = Callable[[Exchange, History], Judgement]
+
+
+HELD = Held()
+
+
+# Octets of a quotation, and message-numbers, in a finding.
+QUOTED, SHOWN = 120, 8
+
+
+STATUS = re.compile(rb"(\+OK|-ERR)( |\r|\n|$)")
+
+
+def quote(octets: bytes) -> str:
+    """The beginning of some octets, readable and in quotation marks."""
+    return f"'{show(octets, QUOTED)}'"
+
+
+def is_judged(exchange: Exchange, before: History) -> bool:
+    """A command was sent, and nothing that no client may send came before it."""
+    return exchange.kind is Kind.COMMAND and not exchange.deliberate and not before.illegal
+
+
+def in_words(numbers: Iterable[int]) -> str:
+    """Message-numbers in ascending order, the first ones of many."""
+    shown = sorted(numbers)
+    text = ", ".join(str(number) for number in shown[:SHOWN])
+    return text if len(shown) <= SHOWN else f"{text} and more"
+
+
+def count_of_messages(count: int) -> str:
+    """A count with its noun."""
+    return "1 message" if count == 1 else f"{count} messages"
+
+
+def may_close(before: History) -> bool:
+    """The RFC lets the server close here: section 4 after a failed login; garbage."""
+    last = before.last
+    asked = last is not None and last.keyword == "QUIT"
+    return before.illegal or before.login_refused or before.refusals > 1 or before.quit or asked
+
+
+def is_bare(exchange: Exchange) -> bool:
+    """The keyword in upper case and CRLF, with nothing between them."""
+    return exchange.sent == exchange.keyword.encode() + b"\r\n"
+
+
+def names_plainly(exchange: Exchange, number: int) -> bool:
+    """The command stands as RFC 1939 writes it: upper case, no zeros or blanks beside it."""
+    return exchange.sent == b"%b %d\r\n" % (exchange.keyword.encode(), number)
+
+
+def refused(exchange: Exchange, got: str) -> Judgement:
+    """Held by a negative reply, broken by a positive one."""
+    if exchange.is_err:
+        return HELD
+    if exchange.is_ok and exchange.reply is not None:
+        return Broken(f"{quote(exchange.reply.status_line)} {got}")
+    return None
+
+
+def is_positive(exchange: Exchange, word: str) -> bool:
+    """A positive reply to the command with this keyword."""
+    return exchange.kind is Kind.COMMAND and exchange.keyword == word and exchange.is_ok
