@@ -77,6 +77,7 @@ def test_a_session_cut_behind_quit_removes_all_that_is_marked_or_nothing(
 
 
 def nothing_is_lost(maildrop: Maildrop, before: View) -> None:
+    """A new session and the store show all that was there before."""
     maildrop.hold("rfc1939-6-no-quit-no-removal", before.lost(maildrop.look()))
 
 
@@ -89,6 +90,7 @@ def lines_of(maildrop: Maildrop) -> list[bytes]:
 
 
 def end_of(lines: Sequence[bytes]) -> Place:
+    """Behind the last octet."""
     return Place(len(lines) - 1, len(lines[-1]))
 
 
@@ -101,7 +103,9 @@ def places_before_the_end(maildrop: Maildrop) -> list[Place]:
         for number, line in enumerate(lines)
         for octets in range(1, len(line) + 1)
         # Half a password may be taken for a wrong one, and too many of those close an account.
-        if number != password or octets == len(line) or maildrop.may_fail_logins
+        if number != password
+        or octets == len(line)
+        or maildrop.run.target.max_failed_logins is None
     ]
     places.remove(end_of(lines))
 
@@ -114,25 +118,23 @@ def places_before_the_end(maildrop: Maildrop) -> list[Place]:
 
 def cut_at(maildrop: Maildrop, place: Place, cut: Cut) -> None:
     """A session that is cut there; SessionRefused where there is none."""
-    session = maildrop.greeted("cut")
+    # From an address of its own, where half a login may count as a wrong one.
+    session = maildrop.greeted("cut", source=maildrop.run.judge.source())
     login = maildrop.login_lines(session)
     lines = [*login, *COMMANDS]
-    if place.line < len(login):
-        for line in login[: place.line]:
-            session.send_octets(line)
-            if not (reply := session.receive()).is_ok:
-                session.close()
-                raise refusal(reply)
-    else:
+    if place.line >= len(login):
         maildrop.log_in(session)
-        for line in lines[len(login) : place.line]:
-            session.send_octets(line)
-            if not session.receive().is_ok:
-                session.close()
-                blocked("DELE is refused")
+    for line in lines[len(login) if place.line >= len(login) else 0 : place.line]:
+        session.send_octets(line)
+        reply = session.receive()
+        if not reply.is_ok:
+            session.close()
+            if line in login:
+                raise refusal(reply)
+            blocked(f"{reply.keyword} is refused")
     session.send_octets(lines[place.line][: place.octets])
-    name = lines[place.line].split()[0].decode()
-    maildrop.recorder.note("cut", f"ended behind {place.octets} octets of the line with {name}")
+    word = lines[place.line].split()[0].decode()
+    maildrop.recorder.note("cut", f"ended behind {place.octets} octets of the line with {word}")
     cut(session)
 
 

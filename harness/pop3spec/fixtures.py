@@ -183,7 +183,7 @@ class Maildrop:
 
     # --- Sessions ---
 
-    def greeted(self, name: str) -> Session:
+    def greeted(self, name: str, *, source: str | None = None) -> Session:
         """A session in the AUTHORIZATION state; SessionRefused where there is none."""
         run = self.run
         return open_session(
@@ -195,6 +195,7 @@ class Maildrop:
             filling=Filling(is_clean=True, is_distinct=True, may_change=not self._is_ours),
             filling_name=self.mailbox.filling_name,
             may_delete=self._is_ours,
+            source=source,
             capabilities=run.observed.announced,
         )
 
@@ -466,18 +467,18 @@ def _is_embedded(run: Run) -> bool:
 def _job_beside(run: Run, item: pytest.Item) -> Job:
     mark = item.get_closest_marker("beside")
     assert mark is not None
-    [conversation] = mark.args
+    work: Callable[[Maildrop], None] = mark.kwargs["work"]
     recorder = _recorder_for(item)
 
     def attempt(mailbox: Mailbox | None, alone: bool) -> Attempt:
         del alone
         if _is_embedded(run):
             with short_lived(recorder) as maildrop:
-                conversation(maildrop)
+                work(maildrop)
         elif mailbox is None or run.observed.login_problem:
             _without_account(run)
         else:
-            conversation(Maildrop(run, mailbox, recorder))
+            work(Maildrop(run, mailbox, recorder))
         return Attempt(Outcome(Verdict.PASS))
 
     scarce = min(run.pool.usable, run.width) < 2

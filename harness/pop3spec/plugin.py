@@ -176,7 +176,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in ("rfc1939", "practice", "robust", "must", "should"):
         config.addinivalue_line("markers", f"{name}: scenarios about such rules")
     config.addinivalue_line("markers", "rules(*ids): the rules that a Python test is about")
-    config.addinivalue_line("markers", "beside(work): what is started with the run and takes long")
+    config.addinivalue_line("markers", "beside(work=…): what is started with the run and takes long")
     options = {
         name.replace("-", "_"): config.getoption(_DEST + name.replace("-", "_"))
         for name, _ in OPTIONS

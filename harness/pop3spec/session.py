@@ -25,7 +25,8 @@ from pop3spec.verdict import Finding
 # RFC 2449, section 4: the octets of a command line, CRLF included.
 MAX_COMMAND = 255
 # Replies that may take longer: a login (locks, penalties) and UPDATE.
-_SLOW = frozenset({"PASS", "APOP", "AUTH", "QUIT"})
+LOGIN = frozenset({"PASS", "APOP", "AUTH"})
+_SLOW = LOGIN | {"QUIT"}
 # More unique-ids than this are not carried to the judgement over sessions.
 _MAX_FACTS = 300
 
@@ -40,7 +41,8 @@ class SessionRefused(Exception):
     `is_limit` says that the target may give one later: it was refused or
     dropped, or answered with [IN-USE], [LOGIN-DELAY] or [SYS/TEMP]. `wants_tls`
     says that its words are about encryption, not about the account, `is_unserved`
-    that there was no connection, or no greeting on it.
+    that there was no connection, or no greeting on it, `is_locked` that another
+    session has the maildrop.
     """
 
     def __init__(
@@ -51,12 +53,14 @@ class SessionRefused(Exception):
         timed_out: bool = False,
         wants_tls: bool = False,
         is_unserved: bool = False,
+        is_locked: bool = False,
     ) -> None:
         super().__init__(reason)
         self.is_limit = is_limit
         self.timed_out = timed_out
         self.wants_tls = wants_tls
         self.is_unserved = is_unserved
+        self.is_locked = is_locked
 
 
 @dataclass
@@ -517,11 +521,13 @@ def refusal(exchange: Exchange) -> SessionRefused:
             timed_out=exchange.end is End.TIMEOUT,
         )
     text = exchange.reply.text.upper()
-    later = any(text.startswith(code) for code in _LATER) or b"LOCK" in text
+    locked = text.startswith(b"[IN-USE]") or b"LOCK" in text
+    later = locked or any(text.startswith(code) for code in _LATER)
     words = "is refused for now" if later else "is refused"
     return SessionRefused(
         f"the login ({exchange.keyword}) {words}",
         is_limit=later,
+        is_locked=locked,
         wants_tls=any(word in text for word in _ABOUT_ENCRYPTION),
     )
 

@@ -596,7 +596,7 @@ SESSIONS = [
     *[
         case("rfc1939-7-apop-timestamp", line, verdict, greeted(line))
         for line, verdict in (
-            ("+OK <1896.697170952@dbc.mtu.edu>", HELD),
+            ("+OK <1896.697170952@dbc.mtview.ca.us>", HELD),
             ("+OK hello <1.2@[127.0.0.1]> there", HELD),
             ('+OK <"a b".1@host_name>', HELD),
             ("+OK <1@a> <2@b>", BROKEN),

@@ -100,7 +100,7 @@ def test_a_login_that_is_refused_says_whether_it_may_come_later(
 
 
 def test_a_login_by_apop_sends_the_digest_of_this_greeting() -> None:
-    stamp = b"<1896.697170952@dbc.mtu.edu>"
+    stamp = b"<1896.697170952@dbc.mtview.ca.us>"
     digest = hashlib.md5(stamp + b"tanstaaf").hexdigest()
     recorder = Recorder()
     with Scripted([b"+OK " + stamp + b"\r\n", f"APOP mrose {digest}", b"+OK\r\n", *BYE]) as server:
@@ -127,9 +127,11 @@ def test_a_failed_handshake_is_no_close_by_the_server() -> None:
 
 
 def test_stls_that_is_refused_is_said_so() -> None:
-    with Scripted([HELLO, "STLS", b"-ERR no\r\n"]) as server:
-        with pytest.raises(SessionRefused, match="STLS is refused"):
-            open_session(server.target(), Recorder(), Transport.STLS)
+    with (
+        Scripted([HELLO, "STLS", b"-ERR no\r\n"]) as server,
+        pytest.raises(SessionRefused, match="STLS is refused"),
+    ):
+        open_session(server.target(), Recorder(), Transport.STLS)
 
 
 # --- Our own side

@@ -86,6 +86,7 @@ class History:
     user_was_last: bool = False
     refusals: int = 0
     login_refused: bool = False
+    user_refused: bool = False
     illegal: bool = False
     quit: bool = False
     capabilities: Mapping[str, tuple[str, ...]] | None = None
@@ -159,7 +160,12 @@ class History:
     def _user(self, exchange: Exchange) -> dict[str, object]:
         # A server may remember the name of an earlier USER.
         accepted = self.user_accepted or exchange.is_ok
-        return {"user_accepted": accepted, "user_was_last": exchange.is_ok}
+        refused = self.user_refused or exchange.is_err
+        return {
+            "user_accepted": accepted,
+            "user_was_last": exchange.is_ok,
+            "user_refused": refused,
+        }
 
     def _quit(self, exchange: Exchange) -> dict[str, object]:
         if not exchange.is_ok and not exchange.is_err:

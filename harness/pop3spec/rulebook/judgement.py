@@ -63,7 +63,8 @@ def may_close(before: History) -> bool:
     """The RFC lets the server close here: section 4 after a failed login; garbage."""
     last = before.last
     asked = last is not None and last.keyword == "QUIT"
-    return before.illegal or before.login_refused or before.refusals > 1 or before.quit or asked
+    login = before.login_refused or before.user_refused
+    return before.illegal or login or before.refusals > 1 or before.quit or asked
 
 
 def is_bare(exchange: Exchange) -> bool:
