@@ -47,11 +47,10 @@ def test_a_session_cut_before_the_end_of_quit_removes_nothing(
         if not maildrop.run.settings.slow:
             places = places[: max(1, int(BUDGET / 2 / seconds))]
         for place in sorted(places, key=lambda place: (place.line, place.octets)):
-            maildrop.patiently(partial(cut_at, maildrop, place, cut))
-            nothing_is_lost(maildrop, before)
-            maildrop.forget_transcript()
+            where = maildrop.patiently(partial(cut_at, maildrop, place, cut))
+            nothing_is_lost(maildrop, before, where)
         # Once more, for a server that is slow to work off the last of these ends.
-        nothing_is_lost(maildrop, before)
+        nothing_is_lost(maildrop, before, "a session that was cut")
 
     side_by_side(cut_everywhere, maildrops)
 
@@ -76,9 +75,11 @@ def test_a_session_cut_behind_quit_removes_all_that_is_marked_or_nothing(
     maildrop.hold("rfc1939-6-update-removes", maildrop.eventually(half_done))
 
 
-def nothing_is_lost(maildrop: Maildrop, before: View) -> None:
+def nothing_is_lost(maildrop: Maildrop, before: View, where: str) -> None:
     """A new session and the store show all that was there before."""
-    maildrop.hold("rfc1939-6-no-quit-no-removal", before.lost(maildrop.look()))
+    lost = before.lost(maildrop.look())
+    maildrop.hold("rfc1939-6-no-quit-no-removal", lost and f"{lost} after {where}")
+    maildrop.forget_transcript()
 
 
 def lines_of(maildrop: Maildrop) -> list[bytes]:
@@ -116,8 +117,8 @@ def places_before_the_end(maildrop: Maildrop) -> list[Place]:
     return sorted(places, key=importance)
 
 
-def cut_at(maildrop: Maildrop, place: Place, cut: Cut) -> None:
-    """A session that is cut there; SessionRefused where there is none."""
+def cut_at(maildrop: Maildrop, place: Place, cut: Cut) -> str:
+    """A session that is cut there, and where that was; SessionRefused where there is none."""
     # From an address of its own, where half a login may count as a wrong one.
     session = maildrop.greeted("cut", source=maildrop.run.judge.source())
     login = maildrop.login_lines(session)
@@ -134,8 +135,10 @@ def cut_at(maildrop: Maildrop, place: Place, cut: Cut) -> None:
             blocked(f"{reply.keyword} is refused")
     session.send_octets(lines[place.line][: place.octets])
     word = lines[place.line].split()[0].decode()
-    maildrop.recorder.note("cut", f"ended behind {place.octets} octets of the line with {word}")
+    where = f"octet {place.octets} of {len(lines[place.line])} of the line with {word}"
+    maildrop.recorder.note("cut", f"the client ends the connection behind {where}")
     cut(session)
+    return where
 
 
 # --- QUIT ---

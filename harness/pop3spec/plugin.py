@@ -176,7 +176,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in ("rfc1939", "practice", "robust", "must", "should"):
         config.addinivalue_line("markers", f"{name}: scenarios about such rules")
     config.addinivalue_line("markers", "rules(*ids): the rules that a Python test is about")
-    config.addinivalue_line("markers", "beside(work=…): what is started with the run and takes long")
+    config.addinivalue_line("markers", "beside(work=…): what starts with the run and takes long")
     options = {
         name.replace("-", "_"): config.getoption(_DEST + name.replace("-", "_"))
         for name, _ in OPTIONS
@@ -569,8 +569,10 @@ def _may_be_lost(state: _State) -> bool:
 
 def _rows_over_sessions(state: _State) -> Iterator[ScenarioRow]:
     """The rules that only several sessions can break, as rows of their own."""
-    expires = state.run is not None and state.run.removes_what_was_read
-    for judged in judge_sessions([replace(facts, expires=expires) for facts in state.facts]):
+    announced = state.run.expire if state.run is not None else set()
+    expires, keeps = bool(announced - {"NEVER"}), announced == {"NEVER"}
+    all_facts = [replace(facts, expires=expires, keeps=keeps) for facts in state.facts]
+    for judged in judge_sessions(all_facts):
         got = getattr(judged.judgement, "got", "")
         findings = (Finding(judged.rule, got, command="several sessions"),) if got else ()
         beside = f" (sessions of {', '.join(judged.tests)})" if judged.tests else ""

@@ -15,6 +15,11 @@ from pop3spec.session import Recorder, Session, SessionRefused, open_session
 from pop3spec.target import Address, Target, TargetError, Transport
 from pop3spec.transcript import Exchange
 
+# Seconds to wait before the target is asked again for a session that it refused.
+_BACK_OFF = (0.1, 0.3, 1.0, 2.0)
+
+Given = TypeVar("Given")
+
 # Optional commands that a server without CAPA may have all the same.
 _OPTIONAL = {"TOP": "TOP 1 0", "UIDL": "UIDL"}
 
@@ -55,6 +60,7 @@ class Observed:
             "implementation": self.implementation,
             "tls": self.tls_version,
             "login_problem": self.login_problem,
+            "is_refused": self.is_refused,
             "door_problem": self.door_problem,
         }
 
@@ -133,11 +139,23 @@ def probe(
 
 def _open(target: Target, recorder: Recorder, transport: Transport) -> Session:
     try:
-        return open_session(target, recorder, transport, name="probe")
+        return _patiently(partial(open_session, target, recorder, transport, name="probe"))
     except SessionRefused as error:
         if error.is_limit and not error.timed_out:
             raise TargetError(f"{target.address} gives no session: {error}") from error
         raise TargetError(f"{target.address} cannot be judged: {error}") from error
+
+
+def _patiently(attempt: Callable[[], Given]) -> Given:
+    """What an attempt gives; a target that is busy is asked again."""
+    for delay in _BACK_OFF:
+        try:
+            return attempt()
+        except SessionRefused as error:
+            if not error.is_limit or error.timed_out or error.is_unserved:
+                raise
+            threading.Event().wait(delay)
+    return attempt()
 
 
 def _look_before_login(observed: Observed, session: Session) -> Observed:
@@ -178,7 +196,8 @@ def _log_in_everywhere(
     may_come = False
     for mailbox in mailboxes:
         try:
-            observed, session = _first_login(target, mailbox, recorder, observed)
+            attempt = partial(_first_login, target, mailbox, recorder, observed)
+            observed, session = _patiently(attempt)
         except SessionRefused as error:
             mailbox.problem = f"{mailbox.account.user}: {error}"
             reasons.append(mailbox.problem)
@@ -212,18 +231,20 @@ def _first_login(
             attempt.use_apop or target.allow_cleartext
         ):
             continue
-        session = open_session(
-            target,
-            recorder,
-            attempt.transport,
-            name="probe",
-            account=mailbox.account,
-            capabilities=observed.announced,
-        )
+        session = None
         try:
+            session = open_session(
+                target,
+                recorder,
+                attempt.transport,
+                name="probe",
+                account=mailbox.account,
+                capabilities=observed.announced,
+            )
             session.log_in(mailbox.account, use_apop=attempt.use_apop)
         except SessionRefused as error:
-            session.close()
+            if session is not None:
+                session.close()
             # What is said where TLS is missing hides what is said with it.
             refused = error if refused is None or refused.wants_tls else refused
             if error.is_limit:

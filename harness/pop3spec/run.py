@@ -126,14 +126,10 @@ class Run:
         return (min(seconds, MAX_LOGIN_DELAY) + 0.5,) if seconds else ()
 
     @property
-    def removes_what_was_read(self) -> bool:
-        """CAPA announces a policy that lets retrieved messages go at QUIT (RFC 2449, 6.7)."""
-        announced = [
-            listed["EXPIRE"][:1]
-            for listed in self.observed.capabilities.values()
-            if "EXPIRE" in listed
-        ]
-        return any(value != ["NEVER"] for value in announced)
+    def expire(self) -> set[str]:
+        """What CAPA announces as EXPIRE, in whichever state (RFC 2449, section 6.7)."""
+        listed = self.observed.capabilities.values()
+        return {"".join(each["EXPIRE"][:1]) for each in listed if "EXPIRE" in each}
 
     @property
     def judge(self) -> Judge:

@@ -20,15 +20,23 @@ from pop3spec.maildrop import Door, DoorError
 from pop3spec.probe import PROBE_MESSAGE, Observed
 from pop3spec.protocol.commands import State
 from pop3spec.rulebook.checks import FRAMING_RULES
-from pop3spec.rulebook.history import Filling, body_of
+from pop3spec.rulebook.history import Filling, History, body_of
 from pop3spec.rulebook.judgement import may_close
 from pop3spec.rulebook.rules import rulebook
 from pop3spec.scenario import ClientClose, Scenario, Status, Step
 from pop3spec.schedule import Attempt
-from pop3spec.session import HarnessError, Recorder, Session, SessionRefused, open_session
+from pop3spec.session import (
+    LOGIN,
+    HarnessError,
+    Recorder,
+    Session,
+    SessionRefused,
+    open_session,
+    refusal,
+)
 from pop3spec.target import Target, TargetError, Transport
 from pop3spec.template import fill
-from pop3spec.transcript import End, Kind, Masker, render, shown_command
+from pop3spec.transcript import End, Exchange, Kind, Masker, render, shown_command
 from pop3spec.verdict import Finding, Outcome, Verdict, verdict_of, worst
 
 # Seconds to wait before the target is asked again for a session that it refused.
@@ -137,6 +145,7 @@ class _Run:
         self._source = judge.source() if scenario.failed_logins or fresh else None
         # A second look has the time to see what comes late.
         self._patience = _PATIENCE if fresh else 0.0
+        self._is_alone = fresh
 
     def attempt(self) -> Attempt:
         why_not = self._judge.why_not(self._scenario, self._mailbox)
@@ -453,6 +462,8 @@ class _Run:
                 return None
             if may_close(before) and not exchange.partial:
                 raise _Blocked("the server closed the connection, as it may, instead of a reply")
+        if expect.status is Status.OK and exchange.is_err:
+            self._leave_limits_unjudged(exchange, before)
         self._recorder.exercised.add(rule)
         door = self._judge.door
         adds_headers = door is not None and door.adds_headers
@@ -460,6 +471,21 @@ class _Run:
         if problem is None and expect.closed:
             return self._unmet_close(session)
         return problem
+
+    def _leave_limits_unjudged(self, exchange: Exchange, before: History) -> None:
+        """What the target may refuse, and says that it does, is not judged.
+
+        A login that may succeed later; but with nothing beside it nobody else
+        can hold the lock. QUIT, where marked messages were not removed.
+        """
+        if exchange.keyword == "QUIT" and before.marked:
+            raise _Blocked("the server says that it did not remove what was marked")
+        if exchange.keyword not in LOGIN:
+            return
+        reason = refusal(exchange)
+        if reason.is_limit and not (self._is_alone and reason.is_locked):
+            self._again = True
+            raise _Blocked(str(reason))
 
     def _unmet_silence(self, session: Session, seconds: float) -> Unmet | None:
         before = session.history

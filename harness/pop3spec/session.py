@@ -435,6 +435,7 @@ class Session:
             marked=tuple(sorted(history.marked)),
             ended=self._ended,
             expires=_expires(history.capabilities or {}),
+            keeps=(history.capabilities or {}).get("EXPIRE", ())[:1] == ("NEVER",),
             may_change=history.filling.may_change,
         )
 

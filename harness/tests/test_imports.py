@@ -49,11 +49,14 @@ PARTS: Mapping[str, str] = {
     # What people see.
     "report": "protocol rulebook verdict",
     "register": "yamlfile rulebook reference",
+    "fixtures": (
+        "target rulebook verdict stock session maildrop accounts schedule settings run embedded"
+    ),
     "options": "",
     "collected": "target rulebook scenario",
     "plugin": (
         "transcript target rulebook verdict scenario session maildrop probe settings run embedded"
-        " report options collected"
+        " fixtures report options collected"
     ),
     "cli": "target rulebook scenario options collected reference register",
     "__main__": "cli",
@@ -64,7 +67,7 @@ PARTS: Mapping[str, str] = {
 LIBRARIES: Mapping[str, str] = {
     "yaml": "yamlfile",
     "junit_xml": "report/junit",
-    "pytest": "plugin cli",
+    "pytest": "plugin fixtures cli",
 }
 
 # Of the standard library: sockets and TLS stand at the edges, and nobody takes poplib's word.

@@ -52,6 +52,7 @@ def facts(
         marked=marked,
         ended=ended,
         expires=expires,
+        keeps=True,
         may_change=may_change,
         test=f"test-{number}",
     )

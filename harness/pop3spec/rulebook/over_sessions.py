@@ -22,7 +22,8 @@ class SessionFacts:
     `unique_ids` are those of a complete listing at the opening, None where
     there was none; `sizes` are those that LIST gave, `digests` are of the
     messages that were retrieved. `ended` is 'quit', 'quit refused', 'quit unanswered'
-    or 'dropped'.
+    or 'dropped'. `expires`: a policy that removes mail is announced; `keeps`:
+    EXPIRE NEVER is.
     """
 
     account: str | None
@@ -37,6 +38,7 @@ class SessionFacts:
     marked: tuple[int, ...]
     ended: str
     expires: bool
+    keeps: bool
     may_change: bool
     test: str = ""
 
@@ -139,8 +141,12 @@ class _Pair:
     @property
     def marked(self) -> set[str]:
         """Unique-ids that the earlier session marked as deleted."""
+        return self.ids_of(self.earlier.marked)
+
+    def ids_of(self, numbers: Iterable[int]) -> set[str]:
+        """Unique-ids that messages of the earlier session had."""
         ids = self.earlier.unique_ids or {}
-        return {ids[number] for number in self.earlier.marked if number in ids}
+        return {ids[number] for number in numbers if number in ids}
 
 
 def _ids(session: SessionFacts) -> Iterable[str]:
@@ -195,10 +201,17 @@ def update_removes(sessions: Sequence[SessionFacts]) -> _Judged:
 
 
 def unmarked_stay(sessions: Sequence[SessionFacts]) -> _Judged:
-    """What was not marked is there after QUIT (RFC 1939, section 6)."""
+    """What was not marked is there after QUIT (RFC 1939, section 6).
+
+    A site may remove what was retrieved (section 8), unless EXPIRE NEVER says
+    that this one does not (RFC 2449, section 6.7).
+    """
     for pair in _pairs(sessions):
-        if pair.earlier.ended != "dropped" and not pair.earlier.expires:
-            yield from _loss(pair, len(pair.earlier.marked), pair.marked, "QUIT")
+        earlier = pair.earlier
+        if earlier.ended == "dropped" or earlier.expires:
+            continue
+        gone = set(earlier.marked) | (set() if earlier.keeps else set(earlier.digests))
+        yield from _loss(pair, len(gone), pair.ids_of(gone), "QUIT")
 
 
 def no_removal_without_quit(sessions: Sequence[SessionFacts]) -> _Judged:
