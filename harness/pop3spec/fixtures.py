@@ -71,7 +71,7 @@ class Timer:
 
 # RFC 1939, section 3: at least ten minutes.
 TEN_MINUTES = Timer(shortest=600.0, least=590.0, nap=330.0, patience=660.0)
-SHORTENED = Timer(shortest=1.5, least=1.0, nap=0.9, patience=4.0)
+SHORTENED = Timer(shortest=1.8, least=1.0, nap=1.0, patience=6.0)
 
 
 @dataclass(frozen=True)
@@ -271,9 +271,10 @@ class Maildrop:
 
 def messages(number: int, word: str = "message") -> list[bytes]:
     """So many messages, with different subjects, bodies and sizes."""
+    names = [f"{word}-{place}-of-{number}" for place in range(1, number + 1)]
     return [
-        message(f"{word}-{each}-of-{number}", [b"A line of its own.", b"%d " % each + b"=" * each])
-        for each in range(1, number + 1)
+        message(name, [f"This is {name}.".encode(), b"=" * place])
+        for place, name in enumerate(names, 1)
     ]
 
 

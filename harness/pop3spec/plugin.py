@@ -33,6 +33,7 @@ from pop3spec.scenario import Scenario, ScenarioError
 from pop3spec.session import Recorder
 from pop3spec.settings import Settings, settings_from
 from pop3spec.target import TargetError, Transport
+from pop3spec.transcript import Masker
 from pop3spec.verdict import Finding, Outcome, Verdict, verdict_of, worst
 
 if TYPE_CHECKING:
@@ -422,6 +423,9 @@ def pytest_runtest_makereport(
     report = yield
     if not isinstance(item, YamlItem) and not _uses_target(item):
         return report
+    run = item.config.stash[_STATE].run
+    if report.failed and run is not None:
+        _mask(report, run.masker)
     outcome = item.stash.get(_OUTCOME, None)
     if call.when == "call" or (call.when == "setup" and not report.passed):
         outcome = outcome or _outcome_of(item, report)
@@ -431,6 +435,15 @@ def pytest_runtest_makereport(
             {**facts.as_data(), "test": row.id} for facts in outcome.facts
         ]
     return report
+
+
+def _mask(report: pytest.TestReport, masker: Masker) -> None:
+    """A traceback shows arguments, and locals where they are asked for; no secret stays in it."""
+    text = report.longreprtext
+    masked = masker.mask_text(text)
+    if masked != text:
+        report.longrepr = masked
+    report.sections = [(name, masker.mask_text(shown)) for name, shown in report.sections]
 
 
 def _outcome_of(item: pytest.Item, report: pytest.TestReport) -> Outcome:

@@ -4,7 +4,11 @@ The probe opens a few sessions, judged like all others. It decides which
 transport and login the scenarios use, and which optional features are offered.
 """
 
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TypeVar
 
 from pop3spec.accounts import Mailbox
 from pop3spec.connection import ConnectionFailed, connect
@@ -88,7 +92,10 @@ def observed_from(data: dict[str, object]) -> Observed:
     """The inverse of `Observed.as_data`."""
     values: dict[str, object] = {
         name: data[name]
-        for name in ("greeting", "use_apop", "capabilities", "login_problem", "door_problem")
+        for name in (
+            *("greeting", "use_apop", "capabilities"),
+            *("login_problem", "is_refused", "door_problem"),
+        )
     }
     names = data["transports"]
     features = data["features"]
@@ -152,7 +159,7 @@ def _patiently(attempt: Callable[[], Given]) -> Given:
         try:
             return attempt()
         except SessionRefused as error:
-            if not error.is_limit or error.timed_out or error.is_unserved:
+            if not error.is_limit or error.timed_out:
                 raise
             threading.Event().wait(delay)
     return attempt()

@@ -6,7 +6,8 @@ was asked for. A test that wants another try gets it when nothing else runs.
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from pop3spec.accounts import AccountPool, Mailbox
@@ -88,13 +89,15 @@ class Scheduler:
                 waits = job.waits and not self._waits_count
                 self._waiting += waits
                 self._active += not waits
-            self._run(job, mailbox, alone)
-            with self._changed:
-                self._waiting -= waits
-                self._active -= not waits
-                if mailbox is not None:
-                    self._pool.give_back(mailbox)
-                self._changed.notify_all()
+            try:
+                self._run(job, mailbox, alone)
+            finally:
+                with self._changed:
+                    self._waiting -= waits
+                    self._active -= not waits
+                    if mailbox is not None:
+                        self._pool.give_back(mailbox)
+                    self._changed.notify_all()
 
     @property
     def _is_done(self) -> bool:
@@ -153,7 +156,9 @@ class Scheduler:
                     job.first = attempt.outcome
                     self._again.append(job)
                     return
-        job.future.set_result(settled(job.first, attempt.outcome))
+        # A run that is being stopped may have ended it already.
+        with suppress(InvalidStateError):
+            job.future.set_result(settled(job.first, attempt.outcome))
 
 
 def settled(first: Outcome | None, second: Outcome) -> Outcome:

@@ -83,7 +83,10 @@ def test_a_capability_list_is_read_by_tags_in_upper_case() -> None:
 @pytest.mark.parametrize(
     ("greeting", "found"),
     [
-        (b"+OK POP3 <1896.697170952@dbc.mtview.ca.us>\r\n", (b"<1896.697170952@dbc.mtview.ca.us>",)),
+        (
+            b"+OK POP3 <1896.697170952@dbc.mtview.ca.us>\r\n",
+            (b"<1896.697170952@dbc.mtview.ca.us>",),
+        ),
         (b"+OK <a@b> and <c@d>\r\n", (b"<a@b>", b"<c@d>")),
         (b"+OK <host>\r\n", ()),
         (b"+OK <a b@c>\r\n", ()),

@@ -762,3 +762,133 @@ def test_capabilities_that_the_probe_saw_count_in_every_session(place: Place, ru
     assert outcome.facts[0].expires
     # Sizes are not exact where UTF8 is announced (RFC 6856, section 2.1).
     assert "rfc1939-11-exact-size" not in outcome.exercised
+
+
+# --- One cause, one finding
+
+
+@pytest.mark.parametrize(
+    ("rule", "expect", "answer", "found"),
+    [
+        # The rulebook sees the same: one finding, with the contrast of the step.
+        ("rfc1939-5-noop", "+OK", b"-ERR\r\n", ("rfc1939-5-noop", "+OK")),
+        # What is wrong is another rule's: the step says nothing besides.
+        ("rfc1939-5-rset", "+OK", b"-ERR\r\n", ("rfc1939-5-noop", "")),
+        ("rfc1939-5-rset", "+OK", b"+OKAY\r\n", ("rfc1939-3-status-indicator", "")),
+        (
+            "rfc1939-5-rset",
+            "{status: +OK, text: fine}",
+            b"+OK fine\n",
+            ("rfc1939-3-response-crlf", ""),
+        ),
+        # Nothing but the step can see this.
+        (
+            "rfc1939-5-rset",
+            "{status: +OK, text: fine}",
+            b"+OK\r\n",
+            ("rfc1939-5-rset", "the text fine"),
+        ),
+    ],
+)
+def test_one_fault_is_accused_once(
+    rule: str,
+    expect: str,
+    answer: bytes,
+    found: tuple[str, str],
+    write: Callable[[str], Scenario],
+) -> None:
+    keys = f"rules: [{rule}]\nsteps:\n  - send: NOOP\n    expect: {expect}"
+
+    bye = ("QUIT", b"+OK\r\n", close)
+
+    outcome = play(keys, write, [HELLO, *LOGIN, "NOOP", answer, *bye]).outcome
+
+    assert [(finding.rule, finding.expected) for finding in outcome.findings] == [found]
+
+
+@pytest.mark.parametrize(
+    ("line", "expect", "answer", "verdict"),
+    [
+        ("XYZZ", "{status: -ERR, code: SYS/TEMP}", b"-ERR [sys/temp] x\r\n", Verdict.PASS),
+        ("XYZZ", "{status: -ERR, code: SYS/TEMP}", b"-ERR SYS/TEMP x\r\n", Verdict.FAIL),
+        ("AUTH PLAIN", "{status: +}", b"+ \r\n", Verdict.PASS),
+        ("AUTH PLAIN", "{status: +}", b"-ERR\r\n", Verdict.FAIL),
+        ("XYZZ", "{status: reply}", b"-ERR\r\n", Verdict.PASS),
+    ],
+)
+def test_response_codes_and_challenges_can_be_expected(
+    line: str, expect: str, answer: bytes, verdict: Verdict, write: Callable[[str], Scenario]
+) -> None:
+    keys = f"state: AUTHORIZATION\nsteps:\n  - send: {line}\n    expect: {expect}"
+
+    outcome = play(keys, write, [HELLO, line, answer]).outcome
+
+    assert outcome.verdict is verdict, outcome.detail
+
+
+# --- What the target may refuse
+
+
+def test_a_login_on_trial_that_may_come_later_is_no_fault(
+    write: Callable[[str], Scenario],
+) -> None:
+    keys = """
+rules: [rfc1939-7-user-pass]
+state: AUTHORIZATION
+steps:
+  - send: USER {user}
+    expect: +OK
+  - send: PASS {password}
+    expect: +OK
+"""
+    attempt = play(keys, write, [HELLO, *LOGIN[:3], b"-ERR [IN-USE] locked\r\n"])
+
+    assert attempt.outcome.verdict is Verdict.BLOCKED
+    assert attempt.again
+
+    wrong = play(keys, write, [HELLO, *LOGIN[:3], b"-ERR wrong\r\n"])
+    assert [finding.rule for finding in wrong.outcome.findings] == ["rfc1939-7-user-pass"]
+
+
+def test_an_update_that_fails_and_says_so_is_no_fault(
+    place: Place, write: Callable[[str], Scenario]
+) -> None:
+    keys = "steps:\n  - send: DELE 1\n  - send: QUIT\n    expect: +OK"
+    moves = ("DELE 1", b"+OK\r\n", "QUIT", b"-ERR some were not removed\r\n", close)
+    with Scripted([HELLO, *LOGIN, *moves]) as server:
+        target = replace(server.target(), allow_delete=True)
+        judge = Judge(target, Observed(), None, masker_for(target.accounts))
+        scenario = replace(write("maildrop: [plain-text]\n" + keys), maildrop=None)
+        outcome = judge.attempt(
+            scenario, Transport.PLAIN, Mailbox(target.accounts[0]), alone=False
+        ).outcome
+
+    assert outcome.verdict is Verdict.BLOCKED
+    assert outcome.findings == ()
+    assert outcome.facts[0].ended == "quit refused"
+
+
+@pytest.mark.parametrize(
+    ("rule", "verdict"),
+    [("robust-serves-next-client", Verdict.FAIL), ("rfc1939-5-noop", Verdict.BLOCKED)],
+)
+def test_a_target_that_serves_nobody_any_more_fails_where_that_is_the_question(
+    rule: str, verdict: Verdict, write: Callable[[str], Scenario]
+) -> None:
+    keys = f"""
+rules: [{rule}]
+state: AUTHORIZATION
+steps:
+  - send: XYZZ
+    expect: -ERR
+  - session: next
+    send: QUIT
+    expect: +OK
+"""
+
+    outcome = play(keys, write, [HELLO, "XYZZ", b"-ERR\r\n"], [close]).outcome
+
+    assert outcome.verdict is verdict, outcome.detail
+    assert [finding.rule for finding in outcome.findings] == (
+        [rule] if verdict is Verdict.FAIL else []
+    )

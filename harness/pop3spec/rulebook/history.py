@@ -128,8 +128,9 @@ class History:
         if exchange.kind is Kind.EVENT:
             return self
         changes: dict[str, object] = {"last": exchange}
-        if exchange.deliberate or exchange.end in (End.TIMEOUT, End.TOO_LONG):
-            changes["illegal"] = self.illegal or exchange.kind is not Kind.CLOSE
+        overdue = exchange.end in (End.TIMEOUT, End.TOO_LONG) and exchange.kind is not Kind.CLOSE
+        if exchange.deliberate or overdue:
+            changes["illegal"] = True
             if not exchange.is_err:
                 changes |= self._unsure
         if exchange.kind in (Kind.COMMAND, Kind.CONTINUATION) and exchange.reply is not None:
