@@ -12,7 +12,8 @@ from pop3spec.session import Session, refusal
 
 FILLING = messages(4)
 MARKED = (1, 3)
-COMMANDS = (*(b"DELE %d\r\n" % number for number in MARKED), b"QUIT\r\n")
+QUIT = b"QUIT\r\n"
+COMMANDS = (*(b"DELE %d\r\n" % number for number in MARKED), QUIT)
 
 # Seconds that one kind of cut may take where logins are slow, without --slow.
 BUDGET = 8.0
@@ -31,19 +32,20 @@ class Place:
     octets: int
 
 
+# --- A session that is cut ---
+
+
 @cuts
 @pytest.mark.rules("rfc1939-6-no-quit-no-removal")
-def test_a_session_cut_before_the_end_of_quit_removes_nothing(
-    maildrops: Sequence[Maildrop], cut: Cut
-) -> None:
-    """An end of the stream taken for QUIT, or for the end of a line, shows at some octet."""
+def test_a_session_cut_before_quit_removes_nothing(maildrops: Sequence[Maildrop], cut: Cut) -> None:
+    """Behind each octet of a session that logs in, marks and begins with QUIT."""
 
     def cut_everywhere(maildrop: Maildrop) -> None:
         maildrop.fill(FILLING)
         begun = time.monotonic()
         before = maildrop.look()
         seconds = time.monotonic() - begun
-        places = places_before_the_end(maildrop)[maildrops.index(maildrop) :: len(maildrops)]
+        places = places_before_quit(maildrop)[maildrops.index(maildrop) :: len(maildrops)]
         if not maildrop.run.settings.slow:
             places = places[: max(1, int(BUDGET / 2 / seconds))]
         for place in sorted(places, key=lambda place: (place.line, place.octets)):
@@ -55,6 +57,21 @@ def test_a_session_cut_before_the_end_of_quit_removes_nothing(
     side_by_side(cut_everywhere, maildrops)
 
 
+@pytest.mark.parametrize("octets", [len(QUIT) - 2, len(QUIT) - 1], ids=["no-crlf", "no-lf"])
+@cuts
+@pytest.mark.rules("rfc1939-6-no-quit-no-removal")
+def test_quit_without_its_line_end_removes_nothing(
+    maildrop: Maildrop, cut: Cut, octets: int
+) -> None:
+    """The end of the stream is taken for the end of a line; commands end with CRLF (section 3)."""
+    maildrop.fill(FILLING)
+    before = maildrop.look()
+    last = len(lines_of(maildrop)) - 1
+    where = maildrop.patiently(partial(cut_at, maildrop, Place(last, octets), cut))
+    for _ in range(2):
+        nothing_is_lost(maildrop, before, where)
+
+
 @cuts
 @pytest.mark.rules("rfc1939-6-unmarked-stay", "rfc1939-6-update-removes")
 def test_a_session_cut_behind_quit_removes_all_that_is_marked_or_nothing(
@@ -63,13 +80,15 @@ def test_a_session_cut_behind_quit_removes_all_that_is_marked_or_nothing(
     """The client is gone before QUIT is worked off, or while it is."""
     maildrop.fill(FILLING)
     before = maildrop.look()
-
-    maildrop.patiently(partial(cut_at, maildrop, end_of(lines_of(maildrop)), cut))
+    session = maildrop.open("cut")
+    may_go = maildrop.mark(session, MARKED)
+    session.send_octets(QUIT)
+    cut(session)
 
     def half_done() -> str:
         after = maildrop.look()
-        maildrop.hold("rfc1939-6-unmarked-stay", before.lost(after, MARKED))
-        return before.left(after, MARKED) if before.lost(after) else ""
+        maildrop.hold("rfc1939-6-unmarked-stay", before.lost(after, may_go))
+        return before.left(after, len(may_go)) if before.lost(after) else ""
 
     # Where maildrops have no locks, the server may still be at it.
     maildrop.hold("rfc1939-6-update-removes", maildrop.eventually(half_done))
@@ -90,29 +109,23 @@ def lines_of(maildrop: Maildrop) -> list[bytes]:
     return lines
 
 
-def end_of(lines: Sequence[bytes]) -> Place:
-    """Behind the last octet."""
-    return Place(len(lines) - 1, len(lines[-1]))
-
-
-def places_before_the_end(maildrop: Maildrop) -> list[Place]:
-    """Behind each octet, within QUIT first, then at the ends of lines."""
+def places_before_quit(maildrop: Maildrop) -> list[Place]:
+    """Behind each octet before the word is whole, within it first, then at the ends of lines."""
     lines = lines_of(maildrop)
-    password = len(lines) - len(COMMANDS) - 1
+    last, password = len(lines) - 1, len(lines) - len(COMMANDS) - 1
     places = [
         Place(number, octets)
         for number, line in enumerate(lines)
-        for octets in range(1, len(line) + 1)
+        for octets in range(1, len(b"QUIT") if number == last else len(line) + 1)
         # Half a password may be taken for a wrong one, and too many of those close an account.
         if number != password
         or octets == len(line)
         or maildrop.run.target.max_failed_logins is None
     ]
-    places.remove(end_of(lines))
 
     def importance(place: Place) -> tuple[bool, bool, int]:
         is_end = place.octets == len(lines[place.line])
-        return place.line < len(lines) - 1, not is_end, place.octets % 8
+        return place.line < last, not is_end, place.octets % 8
 
     return sorted(places, key=importance)
 
@@ -141,39 +154,34 @@ def cut_at(maildrop: Maildrop, place: Place, cut: Cut) -> str:
     return where
 
 
-# --- QUIT ---
+# --- A session that quits ---
 
 
 @pytest.mark.rules("rfc1939-6-unmarked-stay", "rfc1939-6-update-removes")
 def test_quit_removes_exactly_what_is_marked_of_two_hundred_messages(maildrop: Maildrop) -> None:
-    """Every third, then the last ones behind RSET, then all: marks that hit others, or too few."""
+    """Every third, then others behind RSET, then all: marks that hit others, or too few."""
     maildrop.fill(messages(200))
-    every_third = range(3, 201, 3)
-    left = removed(maildrop, maildrop.look(), every_third, unmarked_before=())
 
-    last_ones = [*range(2, left, 7), left]
-    left = removed(maildrop, maildrop.look(), last_ones, unmarked_before=range(1, left, 2))
-
-    removed(maildrop, maildrop.look(), range(1, left + 1), unmarked_before=())
+    left = removes_exactly(maildrop, range(3, 201, 3))
+    left = removes_exactly(maildrop, [*range(2, left, 7), left], unmarked=range(1, left, 2))
+    removes_exactly(maildrop, range(1, left + 1))
 
 
-def removed(
-    maildrop: Maildrop, before: View, marked: Iterable[int], *, unmarked_before: Iterable[int]
+def removes_exactly(
+    maildrop: Maildrop, numbers: Iterable[int], *, unmarked: Iterable[int] = ()
 ) -> int:
-    """A session that marks and quits, and may mark others and unmark them first; what is left."""
-    marked = list(marked)
-    session = maildrop.open("first")
-    for number in unmarked_before:
-        session.exchange(f"DELE {number}")
-    if unmarked_before and not session.exchange("RSET").is_ok:
-        blocked("RSET is refused")
-    for number in marked:
-        if not session.exchange(f"DELE {number}").is_ok:
-            blocked("DELE is refused")
+    """A session that marks and quits, perhaps behind marks that it took back; what is left."""
+    before = maildrop.look()
+    session = maildrop.open("quits")
+    if unmarked:
+        maildrop.mark(session, unmarked)
+        if not session.exchange("RSET").is_ok:
+            blocked("RSET is refused")
+    marked = maildrop.mark(session, numbers)
     if not session.exchange("QUIT").is_ok:
         blocked("QUIT is refused")
 
     after = maildrop.look()
     maildrop.hold("rfc1939-6-unmarked-stay", before.lost(after, marked))
-    maildrop.hold("rfc1939-6-update-removes", before.left(after, marked))
+    maildrop.hold("rfc1939-6-update-removes", before.left(after, len(marked)))
     return after.contents.total()

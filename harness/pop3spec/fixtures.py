@@ -6,7 +6,7 @@ get at the run, and makes the test's outcome of what the recorders hold.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -79,15 +79,18 @@ class View:
     """A maildrop as a new session and the door show it; None is what nobody told.
 
     `contents` has that part of each message which stays the same when servers rewrite it.
+    Messages are known by their unique-ids, for the next session may number them otherwise.
     """
 
     count: int | None
-    unique_ids: Mapping[int, bytes] | None
+    unique_ids: tuple[bytes, ...] | None
     contents: Counter[bytes]
 
-    def lost(self, after: "View", may_go: Iterable[int] = ()) -> str:
-        """What is gone in a later view, but for these message-numbers, in words."""
-        may_go = set(may_go)
+    def lost(self, after: "View", may_go: Sequence[bytes | None] = ()) -> str:
+        """What is gone in a later view, in words.
+
+        `may_go` has the unique-id of each message that may be gone, None where it is not known.
+        """
         there = self.contents.total()
         gone = (self.contents - after.contents).total()
         if after.contents - self.contents:  # rewritten by the server, so that numbers alone tell
@@ -96,31 +99,26 @@ class View:
             return f"{gone} of {there} messages gone from the store"
         if after.count is not None and after.count < there - len(may_go):
             return f"a count of {after.count} in the next session, of {there} messages"
-        others = self.vanished(after) - may_go
-        if others:
-            return f"another message gone than the marked ones: {min(others)} of {there}"
+        if None not in may_go and self.vanished(after) - set(may_go):
+            return f"another message gone than the marked, of {there}"
         return ""
 
-    def left(self, after: "View", marked: Iterable[int]) -> str:
-        """Which of these message-numbers are still there in a later view, in words."""
-        marked = set(marked)
+    def left(self, after: "View", marked: int) -> str:
+        """How many of so many marked messages are still there in a later view, in words."""
         there = self.contents.total()
-        still = after.contents.total() - (there - len(marked))
+        still = after.contents.total() - (there - marked)
         if still > 0:
-            return f"{still} of {len(marked)} marked messages still in the store"
-        if after.count is not None and after.count > there - len(marked):
-            return f"a count of {after.count} in the next session, of {there} - {len(marked)}"
+            return f"{still} of {marked} marked messages still in the store"
+        if after.count is not None and after.count > there - marked:
+            return f"a count of {after.count} in the next session, of {there} with {marked} marked"
         return ""
 
-    def vanished(self, after: "View") -> set[int]:
-        """The numbers whose unique-ids are gone; none where unique-ids do not tell."""
-        if not self.unique_ids or after.unique_ids is None:
-            return set()
-        remaining = set(after.unique_ids.values())
-        every = list(self.unique_ids.values())
-        if not remaining <= set(every) or len(set(every)) < len(every):
-            return set()
-        return {number for number, uid in self.unique_ids.items() if uid not in remaining}
+    def vanished(self, after: "View") -> set[bytes]:
+        """The unique-ids that are gone; none where they do not tell which message is which."""
+        before, now = set(self.unique_ids or ()), set(after.unique_ids or ())
+        is_told = self.unique_ids is not None and after.unique_ids is not None
+        tells = is_told and now <= before and len(before) == len(self.unique_ids or ())
+        return before - now if tells else set()
 
 
 @dataclass(eq=False, repr=False)  # what it holds has passwords in it
@@ -146,9 +144,9 @@ class Maildrop:
             raise RuleBroken(rule, broken)
 
     def forget_transcript(self) -> None:
-        """What was said so far is not needed, unless something in it is wrong."""
-        if not self.recorder.findings:
-            self.recorder.transcript.clear()
+        """What was said behind the last finding is not needed."""
+        places = [found.exchange for found in self.recorder.findings if found.exchange is not None]
+        del self.recorder.transcript[max(places, default=-1) + 1 :]
 
     # --- The store ---
 
@@ -252,13 +250,29 @@ class Maildrop:
         """What a new session shows, and what is in the store behind it."""
         session = self.open(f"look-{next(self._looks)}")
         drop = session.exchange("STAT").drop_listing
-        listings = session.exchange("UIDL").unique_id_listings if self.has_unique_ids else None
+        unique_ids = self.unique_ids_in(session)
         session.quit()
         return View(
             drop.count if drop is not None else None,
-            None if listings is None else {each.number: each.unique_id for each in listings},
+            None if unique_ids is None else tuple(unique_ids.values()),
             self.contents(),
         )
+
+    def unique_ids_in(self, session: Session) -> dict[int, bytes] | None:
+        """Which message goes by which number in this session, None where nobody tells."""
+        if not self.has_unique_ids:
+            return None
+        listings = session.exchange("UIDL").unique_id_listings
+        return None if listings is None else {each.number: each.unique_id for each in listings}
+
+    def mark(self, session: Session, numbers: Iterable[int]) -> list[bytes | None]:
+        """Mark these messages; the unique-id of each, None where it is not known."""
+        unique_ids = self.unique_ids_in(session) or {}
+        marked = list(numbers)
+        for number in marked:
+            if not session.exchange(f"DELE {number}").is_ok:
+                blocked("DELE is refused")
+        return [unique_ids.get(number) for number in marked]
 
     def leave_alone(self, session: Session, seconds: float) -> float | None:
         """Say nothing for so long; after how many seconds the server closed, if it did."""
@@ -300,9 +314,12 @@ def merged(recorders: Iterable[Recorder]) -> Recorder:
             replace(said, sent_at=said.sent_at + late, answered_at=said.answered_at + late)
             for said in each.transcript
         ]
+        # One finding for each rule and test: the first shows the bytes.
+        told = {found.rule for found in whole.findings}
         whole.findings += [
             replace(found, exchange=None if found.exchange is None else found.exchange + shift)
             for found in each.findings
+            if found.rule not in told
         ]
         whole.exercised |= each.exercised
         whole.facts += each.facts

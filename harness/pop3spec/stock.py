@@ -1,8 +1,6 @@
 """Stock messages: messages with a name, kept for reuse, each for a reason.
 
-Those above the mark in the table conform to RFC 5322 and end each line with CRLF,
-the last one too; of the others only framing is demanded. The octets are made when
-they are first asked for, so that the table costs nothing.
+The octets are made when they are first asked for, so that the table costs nothing.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,10 +15,15 @@ MAX_LINE = 998
 
 @dataclass(frozen=True)
 class StockMessage:
-    """A message with the reason why it is kept."""
+    """A message with the reason why it is kept.
+
+    One that does not conform to RFC 5322 is for framing alone: what its lines
+    have to look like is free.
+    """
 
     make: Callable[[], bytes]
     reason: str
+    conforms: bool = True
 
     @cached_property
     def octets(self) -> bytes:
@@ -161,14 +164,19 @@ STOCK: Mapping[str, StockMessage] = {
     "no-final-line-end": StockMessage(
         lambda: message("no-final-line-end", (b"One line.",)) + b"The last line has no end.",
         "the stored form ends in a letter: the terminating dot must not be glued to it",
+        conforms=False,
     ),
-    "no-octets": StockMessage(lambda: b"", "nothing at all: there is no first block to send"),
+    "no-octets": StockMessage(
+        lambda: b"", "nothing at all: there is no first block to send", conforms=False
+    ),
     "first-line-a-dot": StockMessage(
         lambda: b"." + CRLF + message("first-line-a-dot", (b"One line.",)),
         "the first octet is a dot on a line of its own: unstuffed it ends the reply at once",
+        conforms=False,
     ),
     "line-of-64-kib": StockMessage(
         lambda: message("line-of-64-kib", (b"x" * 65_536, b"The line behind it.")),
         "a line longer than the usual largest buffer",
+        conforms=False,
     ),
 }

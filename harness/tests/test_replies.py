@@ -142,13 +142,13 @@ def test_a_stuffed_line_loses_exactly_one_dot() -> None:
 
 
 def seconds_to_read(stream: bytes, piece: int) -> float:
-    """The best of three, so that a busy machine does not count."""
+    """Of this thread's own time, the best of three: a busy machine does not count."""
     pieces = [stream[begin : begin + piece] for begin in range(0, len(stream), piece)]
     best = float("inf")
     for _ in range(3):
-        begun = time.perf_counter()
+        begun = time.thread_time()
         replies, rest = read(pieces, [True])
-        best = min(best, time.perf_counter() - begun)
+        best = min(best, time.thread_time() - begun)
         assert len(replies) == 1
         assert not rest
     return best
@@ -177,9 +177,9 @@ def test_many_replies_in_one_buffer_are_cut_out_in_time_in_proportion() -> None:
         stream, asked = b"+OK done\r\n" * count, [False] * count
         best = float("inf")
         for _ in range(3):
-            begun = time.perf_counter()
+            begun = time.thread_time()
             replies, _ = read([stream], asked)
-            best = min(best, time.perf_counter() - begun)
+            best = min(best, time.thread_time() - begun)
             assert len(replies) == count
         return best
 

@@ -8,7 +8,7 @@ import pytest
 from pop3spec.stock import STOCK
 
 
-@pytest.mark.parametrize("name", STOCK)
+@pytest.mark.parametrize("name", [name for name in STOCK if STOCK[name].conforms])
 def test_a_stock_message_conforms_to_rfc_5322(name: str) -> None:
     octets = STOCK[name].octets
     header = email.message_from_bytes(octets, policy=email.policy.default)

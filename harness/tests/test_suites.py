@@ -297,7 +297,8 @@ def case(suite: str, test: str, faults: str, *rules: str, **arguments: object) -
     return Case(suite, test, tuple(faults.split()), frozenset(rules), arguments)
 
 
-CUT = ("update", "test_a_session_cut_before_the_end_of_quit_removes_nothing")
+CUT = ("update", "test_a_session_cut_before_quit_removes_nothing")
+UNENDED = ("update", "test_quit_without_its_line_end_removes_nothing")
 BEHIND = ("update", "test_a_session_cut_behind_quit_removes_all_that_is_marked_or_nothing")
 EXACTLY = ("update", "test_quit_removes_exactly_what_is_marked_of_two_hundred_messages")
 VIEW = ("sessions", "test_sessions_keep_their_view_while_another_one_removes_mail")
@@ -312,7 +313,9 @@ CASES = (
     case(*CUT, "end-of-stream-updates NoLock", NO_REMOVAL, cut=Client.close),
     case(*CUT, "marks-survive-a-broken-session", NO_REMOVAL, cut=Client.reset),
     case(*CUT, "last-mark-survives-a-broken-session", NO_REMOVAL, cut=Client.close),
-    case(*CUT, "TheRestIsALine", NO_REMOVAL, cut=Client.close),
+    case(*UNENDED, "TheRestIsALine", NO_REMOVAL, cut=Client.close, octets=4),
+    case(*UNENDED, "TheRestIsALine", NO_REMOVAL, cut=Client.close, octets=5),
+    case(*UNENDED, "end-of-stream-updates", NO_REMOVAL, cut=Client.reset, octets=5),
     case(*CUT, "AnyBeginningOfQuit", NO_REMOVAL, cut=Client.close),
     case(*CUT, "TellsOfReset", NO_REMOVAL, cut=Client.reset),
     case(*CUT, "NoLock", cut=Client.close),
