@@ -136,15 +136,13 @@ def cut_at(maildrop: Maildrop, place: Place, cut: Cut) -> str:
     session = maildrop.greeted("cut", source=maildrop.run.judge.source())
     login = maildrop.login_lines(session)
     lines = [*login, *COMMANDS]
-    if place.line >= len(login):
-        maildrop.log_in(session)
-    for line in lines[len(login) if place.line >= len(login) else 0 : place.line]:
+    for number, line in enumerate(lines[: place.line]):
         session.send_octets(line)
         reply = session.receive()
-        if not reply.is_ok:
+        if not reply.is_ok and number < len(login):
             session.close()
-            if line in login:
-                raise refusal(reply)
+            raise refusal(reply)
+        if not reply.is_ok:
             blocked(f"{reply.keyword} is refused")
     session.send_octets(lines[place.line][: place.octets])
     word = lines[place.line].split()[0].decode()

@@ -8,7 +8,7 @@ get at the run, and makes the test's outcome of what the recorders hold.
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
@@ -131,6 +131,7 @@ class Maildrop:
     timer: Timer = TEN_MINUTES
     _is_ours: bool = False
     _looks: Iterator[int] = field(default_factory=lambda: count(1))
+    _opened: list[Session] = field(default_factory=list)
 
     @property
     def has_unique_ids(self) -> bool:
@@ -184,7 +185,9 @@ class Maildrop:
     def greeted(self, name: str, *, source: str | None = None) -> Session:
         """A session in the AUTHORIZATION state; SessionRefused where there is none."""
         run = self.run
-        return open_session(
+        if run.judge.stopped.is_set():
+            blocked("the run was interrupted")
+        opened = open_session(
             run.target,
             self.recorder,
             run.observed.transport,
@@ -196,14 +199,17 @@ class Maildrop:
             source=source,
             capabilities=run.observed.announced,
         )
+        self._opened = [each for each in (*self._opened, opened) if each.is_open]
+        return opened
+
+    def close(self) -> None:
+        """End every session that is still open, without QUIT."""
+        for session in self._opened:
+            session.close()
 
     def log_in(self, session: Session) -> None:
         """Bring a session to the TRANSACTION state; SessionRefused where it fails."""
-        try:
-            session.log_in(self.mailbox.account, use_apop=self.run.observed.use_apop)
-        except SessionRefused:
-            session.close()
-            raise
+        session.log_in(self.mailbox.account, use_apop=self.run.observed.use_apop)
 
     def login_lines(self, session: Session) -> list[bytes]:
         """What `log_in` sends."""
@@ -215,7 +221,11 @@ class Maildrop:
     def open_once(self, name: str) -> Session:
         """A session in the TRANSACTION state; SessionRefused where there is none."""
         session = self.greeted(name)
-        self.log_in(session)
+        try:
+            self.log_in(session)
+        except SessionRefused:
+            session.close()
+            raise
         return session
 
     def open(self, name: str) -> Session:
@@ -379,7 +389,8 @@ def maildrop(request: pytest.FixtureRequest) -> Iterator[Maildrop]:
     with _leased(run, 1, 1) as mailboxes:
         if not mailboxes:
             _without_account(run)
-        yield Maildrop(run, mailboxes[0], _recorder_for(request.node))
+        with closing(Maildrop(run, mailboxes[0], _recorder_for(request.node))) as leased:
+            yield leased
 
 
 @pytest.fixture
@@ -389,7 +400,10 @@ def maildrops(request: pytest.FixtureRequest) -> Iterator[list[Maildrop]]:
     with _leased(run, 1, min(_MOST_MAILDROPS, run.width)) as mailboxes:
         if not mailboxes:
             _without_account(run)
-        yield [Maildrop(run, mailbox, _recorder_for(request.node)) for mailbox in mailboxes]
+        leased = [Maildrop(run, mailbox, _recorder_for(request.node)) for mailbox in mailboxes]
+        yield leased
+        for each in leased:
+            each.close()
 
 
 @pytest.fixture
@@ -402,15 +416,14 @@ def two_maildrops(request: pytest.FixtureRequest) -> Iterator[tuple[Maildrop, Ma
                 blocked("it needs two accounts")
             _without_account(run)
         one, other = (Maildrop(run, each, _recorder_for(request.node)) for each in mailboxes)
-        yield one, other
+        with closing(one), closing(other):
+            yield one, other
 
 
 @pytest.fixture
-def session(maildrop: Maildrop) -> Iterator[Session]:
+def session(maildrop: Maildrop) -> Session:
     """A session in the TRANSACTION state."""
-    opened = maildrop.open("first")
-    yield opened
-    opened.close()
+    return maildrop.open("first")
 
 
 @pytest.fixture
@@ -496,7 +509,8 @@ def _job_beside(run: Run, item: pytest.Item) -> Job:
         elif mailbox is None or run.observed.login_problem:
             _without_account(run)
         else:
-            work(Maildrop(run, mailbox, recorder))
+            with closing(Maildrop(run, mailbox, recorder)) as maildrop:
+                work(maildrop)
         return Attempt(Outcome(Verdict.PASS))
 
     scarce = min(run.pool.usable, run.width) < 2

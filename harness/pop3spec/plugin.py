@@ -502,12 +502,13 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     row = _row_of(pyfuncitem, outcome)
     try:
         _raise_for(row, state)
+        return result
     except Judged as judged:
-        # A plain assertion says more where it stands.
-        if isinstance(end, AssertionError) and not isinstance(end, fixtures.RuleBroken):
-            raise end from None
-        pytest.fail(str(judged), pytrace=False)
-    return result
+        text = str(judged)
+    # A plain assertion says more where it stands.
+    if isinstance(end, AssertionError) and not isinstance(end, fixtures.RuleBroken):
+        raise end
+    pytest.fail(text, pytrace=False)
 
 
 def _python_outcome(

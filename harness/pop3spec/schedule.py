@@ -5,6 +5,7 @@ was asked for. A test that wants another try gets it when nothing else runs.
 """
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future, InvalidStateError
 from contextlib import suppress
@@ -15,6 +16,8 @@ from pop3spec.verdict import Outcome, Verdict
 
 # Tests that wait on purpose, at the same time.
 _MOST_WAITING = 64
+# Second looks with one cause that have to agree with the first ones.
+_ENOUGH = 3
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,12 @@ class Attempt:
 
     outcome: Outcome
     again: bool = False
+
+    @property
+    def cause(self) -> str:
+        """What made it ask: the rules that were broken, else why it was blocked."""
+        rules = sorted({finding.rule for finding in self.outcome.findings})
+        return " ".join(rules) or self.outcome.detail
 
 
 @dataclass
@@ -39,7 +48,7 @@ class Job:
     waits: bool = False
     late: bool = False
     future: Future[Outcome] = field(default_factory=Future)
-    first: Outcome | None = None
+    first: Attempt | None = None
 
 
 class Scheduler:
@@ -53,6 +62,7 @@ class Scheduler:
         self._pending: list[Job] = []
         self._late: list[Job] = []
         self._again: list[Job] = []
+        self._confirmed: Counter[str] = Counter()
         self._active = 0
         self._waiting = 0
         self._is_late = False  # the others are done
@@ -117,6 +127,7 @@ class Scheduler:
         idle = not self._active and not self._waiting
         if self._pending or (self._again and not idle):
             return None
+        self._settle_what_is_known()
         # Before what is late, which may make the target slow.
         if self._again:
             taken = self._lease(self._again[0])
@@ -129,6 +140,16 @@ class Scheduler:
                 self._late.pop(0)
                 return job, taken[0], False
         return None
+
+    def _settle_what_is_known(self) -> None:
+        """Second looks that found the same each time need no more of their kind."""
+        looked = []
+        for job in self._again:
+            if job.first is not None and self._confirmed[job.first.cause] >= _ENOUGH:
+                job.future.set_result(job.first.outcome)
+            else:
+                looked.append(job)
+        self._again = looked
 
     def _has_room(self, job: Job) -> bool:
         if job.waits and not self._waits_count:
@@ -153,17 +174,22 @@ class Scheduler:
         if attempt.again and not alone:
             with self._changed:
                 if not self._stopped:
-                    job.first = attempt.outcome
+                    job.first = attempt
                     self._again.append(job)
                     return
+        outcome = attempt.outcome
+        if job.first is not None:
+            outcome = settled(job.first.outcome, outcome)
+            with self._changed:
+                self._confirmed[job.first.cause] += outcome.verdict is job.first.outcome.verdict
         # A run that is being stopped may have ended it already.
         with suppress(InvalidStateError):
-            job.future.set_result(settled(job.first, attempt.outcome))
+            job.future.set_result(outcome)
 
 
-def settled(first: Outcome | None, second: Outcome) -> Outcome:
+def settled(first: Outcome, second: Outcome) -> Outcome:
     """The outcome of the second look, which says so where the first one was another."""
-    if first is None or first.verdict is second.verdict:
+    if first.verdict is second.verdict:
         return second
     if first.verdict is Verdict.FAIL and second.verdict is Verdict.BLOCKED:
         return first  # what was seen was seen; the target may be gone since

@@ -394,6 +394,7 @@ FRAMING = [
         for title, exchanges, at in (
             ("after several refusals", (HELLO, *[said("XYZZ", "-ERR")] * 2), 0.0),
             ("after a failed login (section 4)", REFUSED, 0.0),
+            ("after a name that is refused", (HELLO, said("USER alice", "-ERR")), 0.0),
             ("after an over-long line", (HELLO, said("x" * 300, "-ERR")), 0.0),
             ("after QUIT", (*LOGIN, QUIT), 0.0),
             ("by the autologout timer (section 3)", LOGIN, 600.0),
@@ -1646,6 +1647,87 @@ def test_a_late_reply_is_one_finding_though_all_others_seem_to_be_wrong() -> Non
     broken = judgements([*LOGIN, unanswered("STAT"), *late], TWO)
 
     assert [found.split(":")[0] for found in broken] == ["rfc1939-3-reply-per-command"]
+
+
+NAMES_MESSAGE = {"LIST", "RETR", "DELE", "TOP", "UIDL"}
+LISTS = {"LIST", "UIDL"}
+# The commands that a rule is about, for rules about few.
+ABOUT = {
+    "rfc1939-3-unknown-command": {"XYZZ"},
+    "rfc1939-3-missing-argument": {"RETR", "USER"},
+    "rfc1939-3-malformed-number": {"DELE"},
+    "rfc1939-3-surplus-argument": {"TOP"},
+    "rfc1939-3-wrong-state": {"STAT", "RSET"} | NAMES_MESSAGE,
+    "rfc1939-4-login-refused": {"STAT", "RSET"} | NAMES_MESSAGE,
+    "rfc1939-4-quit": {"QUIT"},
+    "rfc1939-4-message-numbers": LISTS,
+    "rfc1939-4-size-fixed": {"LIST"},
+    "rfc1939-4-count-fixed": {"STAT"},
+    "rfc1939-4-no-arrivals": {"STAT"} | LISTS,
+    "rfc1939-5-stat-drop-listing": {"STAT"},
+    "rfc1939-5-stat-count": {"STAT"} | LISTS,
+    "rfc1939-5-stat-total": {"STAT", "LIST"},
+    "rfc1939-5-stat-without-marked": {"STAT"},
+    "rfc1939-5-list-scan-listing": {"LIST"},
+    "rfc1939-5-list-complete": {"LIST"},
+    "rfc1939-5-list-empty": {"LIST"},
+    "rfc1939-5-list-argument": {"LIST"},
+    "rfc1939-5-list-without-marked": {"LIST"},
+    "rfc1939-5-no-such-message": NAMES_MESSAGE,
+    "rfc1939-5-retr": {"RETR"},
+    "rfc1939-5-retr-same": {"RETR"},
+    "rfc1939-5-dele": {"DELE"},
+    "rfc1939-5-dele-marked": NAMES_MESSAGE,
+    "rfc1939-5-noop": {"NOOP"},
+    "rfc1939-5-noop-state": {"NOOP"},
+    "rfc1939-5-rset": {"RSET"},
+    "rfc1939-5-rset-unmarks": {"STAT", "LIST", "UIDL", "RETR"},
+    "rfc1939-5-no-argument": {"STAT"},
+    "rfc1939-6-quit": {"QUIT"},
+    "rfc1939-7-top": {"TOP"},
+    "rfc1939-7-top-whole": {"TOP"},
+    "rfc1939-7-uidl-unique-id-listing": {"UIDL"},
+    "rfc1939-7-unique-id-form": {"UIDL"},
+    "rfc1939-7-unique-id-unique": {"UIDL"},
+    "rfc1939-7-unique-id-fixed": {"UIDL"},
+    "rfc1939-7-uidl-complete": {"UIDL"},
+    "rfc1939-7-uidl-argument": {"UIDL"},
+    "rfc1939-7-uidl-without-marked": {"UIDL"},
+    "rfc1939-7-login-in-transaction": {"USER", "PASS"},
+    "rfc1939-7-pass-after-user": {"PASS"},
+    "rfc1939-11-exact-size": {"RETR", "LIST"},
+    "practice-pass-directly-after-user": {"PASS"},
+    "practice-final-line-end": {"RETR", "LIST"},
+}
+SPOKEN = {"rfc1939-4-greeting", "rfc1939-6-close", "rfc1939-7-apop-timestamp"}
+ANYTHING = [
+    *[said(line, "-ERR") for line in ("XYZZ", "NOOP", "RETR", "DELE x", "TOP 1 2 3", "STAT x")],
+    *[said(line, "-ERR") for line in ("USER a", "USER", "PASS a", "RETR 9", "UIDL 1", "QUIT")],
+    *[said(line, "+OK") for line in ("NOOP", "RSET", "DELE 1", "DELE 2", "QUIT", "CAPA")],
+    *[unanswered(line) for line in ("RETR 1", "LIST", "STAT", "UIDL", "TOP 1 1", "QUIT")],
+    *(STAT, LIST, UIDL, RETR, said("TOP 1 1", "+OK", MESSAGE[:3])),
+    *(said("LIST 1", "+OK 1 120"), said("UIDL 2", "+OK 2 b")),
+    *(silence(), came(b"x\r\n"), came(b"", End.CLOSED), CLOSED),
+]
+SITUATIONS = [
+    (HELLO,),
+    REFUSED,
+    LOGIN,
+    (*LOGIN, STAT, LIST, UIDL, RETR),
+    (*LOGIN, STAT, LIST, UIDL, RETR, DELE),
+    (*LOGIN, STAT, LIST, UIDL, RETR, DELE, RSET),
+]
+
+
+@pytest.mark.parametrize("filling", [Filling(), TWO, UNENDED, EMPTY, CHANGING], ids=repr)
+def test_a_check_speaks_of_nothing_but_its_own_commands(filling: Filling) -> None:
+    for situation in SITUATIONS:
+        before = history(*situation, filling=filling)
+        for exchange in ANYTHING:
+            for rule, _ in judge(exchange, before):
+                assert exchange.keyword in ABOUT.get(rule, {exchange.keyword}), rule
+                # These speak of other things than replies to commands.
+                assert rule not in SPOKEN or exchange.kind is not Kind.COMMAND, rule
 
 
 def test_capabilities_that_were_seen_before_the_session_count() -> None:

@@ -294,11 +294,25 @@ def test_a_stop_leaves_nobody_waiting_for_another_try() -> None:
 def test_the_second_look_counts_and_says_what_was_seen_first() -> None:
     failed = Outcome(Verdict.FAIL, "no reply")
 
-    assert settled(None, failed) is failed
     assert settled(failed, failed) is failed
     second = settled(failed, PASSED)
     assert second.verdict is Verdict.PASS
     assert second.detail == "fail while other sessions were open (no reply)"
+
+
+def test_second_looks_that_agree_three_times_are_not_repeated() -> None:
+    failed = Outcome(Verdict.FAIL, "no reply")
+    looks: list[bool] = []
+
+    def look(_: Mailbox | None, alone: bool) -> Attempt:
+        looks.append(alone)
+        return Attempt(failed, again=True)
+
+    jobs = [Job(look) for _ in range(10)]
+    Scheduler(pool(0), 2, waits_count=True).start(jobs)
+
+    assert [job.future.result(PATIENCE) for job in jobs] == [failed] * 10
+    assert looks.count(True) == 3
 
 
 def test_a_lease_waits_for_a_mailbox_and_gives_it_back() -> None:

@@ -14,8 +14,8 @@ others keep their own data is no message, and stays too.
 
 After each write the file's time is set a few seconds back: a server that finds a
 file of this very second may wait the second out, since it could not see another change
-within it. To keep such changes visible, the door never gives the same size and the
-same second twice to one file.
+within it. To keep such changes visible, the door never gives the same second twice to
+one file.
 
 Stock messages that it cannot carry: `first-line-a-dot`, `from-line`,
 `no-final-line-end`, `no-octets`. It refuses a message without a line end at its end,
@@ -74,7 +74,7 @@ class MboxDoor:
         self._template = template
         self._allow_delete = allow_delete
         self._journal = journal or Journal()
-        self._given: dict[Path, set[tuple[int, int]]] = {}
+        self._given: dict[Path, set[int]] = {}
 
     def refuses(self, message: bytes) -> str:
         """Why an mbox cannot carry a message unchanged, empty if it can."""
@@ -181,14 +181,14 @@ class MboxDoor:
             if after == before:
                 return
             _replace(file, before, after)
-            self._set_back(path, file, len(after))
+            self._set_back(path, file)
 
-    def _set_back(self, path: Path, file: BinaryIO, size: int) -> None:
+    def _set_back(self, path: Path, file: BinaryIO) -> None:
         given = self._given.setdefault(path, set())
         second = int(time.time()) - SET_BACK
-        while (size, second) in given:
+        while second in given:
             second -= 1
-        given.add((size, second))
+        given.add(second)
         # Only the owner may; elsewhere the server waits.
         with suppress(OSError):
             os.utime(file.fileno(), (second, second))
