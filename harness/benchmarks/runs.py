@@ -52,6 +52,7 @@ plugin.YamlItem.runtest = runtest
 
 
 def environment(extra: str = "") -> dict[str, str]:
+    """The environment of a run: our package, what else is on the path, accounts."""
     paths = os.pathsep.join(filter(None, (str(HARNESS), extra)))
     accounts = "\n".join(f"user{n}:a long password {n}" for n in range(ACCOUNTS))
     return {**os.environ, "PYTHONPATH": paths, "POP3SPEC_ACCOUNT": accounts}
