@@ -658,18 +658,16 @@ def _write_reports(state: _State) -> None:
 
 def _write_transcripts(state: _State) -> None:
     folder = state.settings.report_dir / "transcripts"
-    if folder.is_dir():
-        for old in folder.glob("*.txt"):
-            old.unlink()
     for row in state.rows:
-        if not row.transcript:
-            continue
-        failed = row.verdict in (Verdict.FAIL, Verdict.WARN, Verdict.ERROR)
-        if not failed and not state.settings.keep_transcripts:
-            continue
-        folder.mkdir(exist_ok=True)
         name = row.id.replace("::", ".").replace("/", ".")
-        (folder / f"{name}.txt").write_text("\n".join(row.transcript) + "\n", encoding="utf-8")
+        file = folder / f"{name}.txt"
+        failed = row.verdict in (Verdict.FAIL, Verdict.WARN, Verdict.ERROR)
+        if row.transcript and (failed or state.settings.keep_transcripts):
+            folder.mkdir(exist_ok=True)
+            file.write_text("\n".join(row.transcript) + "\n", encoding="utf-8")
+        else:
+            # What an earlier run left of the same scenario; other files are not ours.
+            file.unlink(missing_ok=True)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

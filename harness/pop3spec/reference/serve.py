@@ -19,7 +19,7 @@ def serve(
     ready: Callable[[tuple[str, int]], None],
     failed_login_delay: float = 0.0,
 ) -> None:
-    """Serve until SIGTERM or KeyboardInterrupt; `ready` is told the address.
+    """Serve until SIGTERM or SIGINT; `ready` is told the address.
 
     Maildrops are the directories below `maildir`, one a user, or in memory.
     """
@@ -29,7 +29,8 @@ def serve(
     def stop(*_: object) -> None:
         asked_to_stop.set()
 
-    before = signal.signal(signal.SIGTERM, stop)
+    # SIGINT too: a shell starts what runs in the background with it ignored.
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         with ReferenceServer(
             store,
@@ -41,7 +42,6 @@ def serve(
         ) as server:
             ready(server.address)
             asked_to_stop.wait()
-    except KeyboardInterrupt:
-        pass
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
