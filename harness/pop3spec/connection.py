@@ -143,6 +143,10 @@ class Connection:
         self._reader = ReplyReader()
         return Arrival(partial=partial, end=end)
 
+    def listen(self, seconds: float) -> None:
+        """Give the server a moment, and keep what it says in it for whoever reads next."""
+        self._wait(seconds)
+
     def unasked(self, timeout: float = 0.0) -> Arrival | None:
         """What is there although nothing was asked, None if there is nothing."""
         deadline = time.monotonic() + timeout

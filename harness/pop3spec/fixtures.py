@@ -38,6 +38,8 @@ _BESIDE = pytest.StashKey[Job | None]()
 _MOST_MAILDROPS = 8
 # A session that was left is gone in a moment, where the server is near.
 _MOMENTS = (0.01, 0.03)
+# Without a lock it is not known when that is: seconds between looks at what it left.
+_LATER = (0.05, 0.15, 0.3)
 
 Given = TypeVar("Given")
 
@@ -267,6 +269,16 @@ class Maildrop:
             None if unique_ids is None else tuple(unique_ids.values()),
             self.contents(),
         )
+
+    def looks(self) -> Iterator[View]:
+        """Looks over some time, for a server may be slow to work off a session that was left.
+
+        One where the next session cannot begin before the last one has ended.
+        """
+        yield self.look()
+        for delay in () if _is_embedded(self.run) else _LATER:
+            self.run.judge.stopped.wait(delay)
+            yield self.look()
 
     def unique_ids_in(self, session: Session) -> dict[int, bytes] | None:
         """Which message goes by which number in this session, None where nobody tells."""

@@ -27,6 +27,8 @@ MAX_COMMAND = 255
 # Replies that may take longer: a login (locks, penalties) and UPDATE.
 LOGIN = frozenset({"PASS", "APOP", "AUTH"})
 _SLOW = LOGIN | {"QUIT"}
+# Seconds between two pieces of a command that is sent in several.
+_BETWEEN_PIECES = 0.02
 # More unique-ids than this are not carried to the judgement over sessions.
 _MAX_FACTS = 300
 
@@ -251,11 +253,15 @@ class Session:
         for line in lines:
             sent = line + b"\n"
             self._outstanding.append(_Outstanding(sent, now, bool(problem_of_line(sent))))
-            if b"QUIT" in _read_as(line):
-                # From now on the server may update the maildrop, answered or not.
-                self._ended = "quit unanswered"
+        # From QUIT on the server may update the maildrop, answered or not; and a
+        # server may take the end of the stream for the end of the line.
+        if any(b"QUIT" in _read_as(line) for line in (*lines, self._unfinished)):
+            self._ended = "quit unanswered"
         begin = 0
         for offset in (*pieces, len(octets)):
+            if begin:
+                # Apart on the wire, and time for a server that answers a piece.
+                self._connection.listen(_BETWEEN_PIECES)
             self._connection.send(octets[begin:offset], self._target.timeouts.reply)
             begin = offset
 
