@@ -46,7 +46,6 @@ class Observed:
     login_problem: str = ""
     is_refused: bool = False
     door_problem: str = ""
-    answered_count: int | None = None
 
     @property
     def transport(self) -> Transport:

@@ -6,6 +6,7 @@ outcomes.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from pop3spec.accounts import AccountPool, Mailbox
 from pop3spec.connection import ConnectionFailed, connect, tls_context
@@ -52,7 +53,7 @@ class Run:
     _scheduler: Scheduler | None = None
     _jobs: dict[int, Job] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def masker(self) -> Masker:
         """Hides the secrets of this run."""
         return masker_for(self.target.accounts)

@@ -76,11 +76,6 @@ class Judge:
         """Wrong logins of one scenario do not slow down the others."""
         return self.target.address.host.startswith("127.") and sys.platform == "linux"
 
-    def transports_of(self, scenario: Scenario) -> tuple[Transport, ...]:
-        """On which transports the scenario runs."""
-        del scenario
-        return self.observed.transports
-
     def why_not(self, scenario: Scenario, mailbox: Mailbox | None) -> Outcome | None:
         """The outcome of a scenario that need not, or cannot, be tried."""
         for feature in scenario.requires:

@@ -4,7 +4,7 @@ import math
 import os
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -228,8 +228,3 @@ def _file(option: str | None, in_profile: str | None, base: Path, name: str) -> 
     if path is not None and not os.access(path, os.R_OK):
         raise TargetError(f"{name}={path}: there is no such file that can be read")
     return path
-
-
-def with_embedded(settings: Settings, target: Target) -> Settings:
-    """The settings with the embedded reference server as the target."""
-    return replace(settings, target=target)

@@ -55,7 +55,9 @@ Move = bytes | str | Callable[[Line], None]
 
 def close(line: Line) -> None:
     """End the connection as soon as all was sent."""
-    line.sock.shutdown(socket.SHUT_WR)
+    # The client may have ended it first, as it does behind a negative greeting.
+    with contextlib.suppress(OSError):
+        line.sock.shutdown(socket.SHUT_WR)
 
 
 def reset(line: Line) -> None:
