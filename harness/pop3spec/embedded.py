@@ -1,27 +1,38 @@
 """The embedded reference server as a target, with its own accounts and door."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_hex
+from tempfile import TemporaryDirectory
 
 from pop3spec.maildrop import Door
+from pop3spec.reference.certificates import Authority, authority
 from pop3spec.reference.door import MemoryDoor
+from pop3spec.reference.offer import Cleartext
 from pop3spec.reference.server import ReferenceServer
 from pop3spec.reference.stores import MemoryStore
-from pop3spec.target import Account, Address, Target, Timeouts
+from pop3spec.target import Account, Address, Target, Timeouts, Tls, Transport
 
 _ACCOUNTS = 16
+# The account that the client's certificate is for: no other login takes its maildrop.
+CERTIFIED = "embedded-by-certificate"
 
 
 @dataclass
 class Embedded:
-    """A running reference server, the target that it is, and its door."""
+    """A running reference server, the target that it is, its door, and tokens by user."""
 
     server: ReferenceServer
     target: Target
     door: Door
+    tokens: Mapping[str, str]
+    files: TemporaryDirectory[str]
 
     def close(self) -> None:
         """Stop the server."""
         self.server.close()
+        self.files.cleanup()
 
 
 def start_embedded(
@@ -30,28 +41,53 @@ def start_embedded(
     timeouts: Timeouts | None = None,
     failed_login_delay: float = 0.0,
     autologout: float = 600.0,
+    transports: Sequence[Transport] = (),
+    certificate: str = "good",
+    cleartext: Cleartext = Cleartext.PERMITTED,
 ) -> Embedded:
-    """Start the reference server in this process, with messages in memory."""
+    """Start the reference server in this process, with messages in memory.
+
+    It speaks TLS, on STLS and on a port of its own, and shows a certificate of the
+    kind that CERTIFICATES names.
+    """
     accounts = tuple(
         Account(f"embedded-{number}", f"only-for-{number}-in-memory")
         for number in range(1, _ACCOUNTS + 1)
     )
+    tokens = {account.user: f"token-of-{account.user}" for account in accounts}
     store = MemoryStore()
+    trusted = authority()
     server = ReferenceServer(
         store,
-        {account.user: account.password for account in accounts},
+        {account.user: account.password for account in accounts} | {CERTIFIED: token_hex()},
         faults=faults,
         autologout=autologout,
         failed_login_delay=failed_login_delay,
+        tls=trusted.tls(certificate),
+        cleartext=cleartext,
+        tokens=tokens,
+        welcomes_strangers=True,
     )
     server.start()
+    files = TemporaryDirectory(prefix="pop3spec-")
     target = Target(
         Address(*server.address),
         accounts,
+        tls_address=Address(*server.tls_address),
+        transports=tuple(transports),
+        tls=_tls(trusted, Path(files.name)),
         maildrop="memory",
         timeouts=timeouts or Timeouts(),
         allow_cleartext=True,
         allow_stress=True,
         max_failed_logins=None,
     )
-    return Embedded(server, target, MemoryDoor(store))
+    return Embedded(server, target, MemoryDoor(store), tokens, files)
+
+
+def _tls(trusted: Authority, directory: Path) -> Tls:
+    """The files that a client needs: whom to trust, and its own certificate."""
+    ca, own = directory / "authority.pem", directory / "client.pem"
+    ca.write_bytes(trusted.pem)
+    own.write_bytes(trusted.client(CERTIFIED).pem)
+    return Tls(ca=ca, client_cert=own)

@@ -187,11 +187,13 @@ def test_capa_is_the_same_in_both_states(server: ReferenceServer, user: str | No
     assert tags == [
         b"TOP",
         b"UIDL",
-        b"USER",
         b"RESP-CODES",
+        b"AUTH-RESP-CODE",
         b"PIPELINING",
         b"EXPIRE",
         b"IMPLEMENTATION",
+        b"USER",
+        b"SASL",
         b".",
     ]
 
@@ -556,3 +558,29 @@ def test_the_address_is_known_once_it_runs(store: MemoryStore) -> None:
 
     with pytest.raises(RuntimeError, match="not started"):
         _ = server.address
+
+
+# --- Killed and started again
+
+
+def test_a_restart_resets_each_connection_and_keeps_the_store_alone() -> None:
+    store = MemoryStore()
+    with ReferenceServer(store, ACCOUNTS) as server:
+        for octets in PLAIN:
+            store.deliver("alice", octets)
+        client = Client(server.address)
+        for line in ("USER alice", "PASS secret", "DELE 1"):
+            assert client.ask(line).startswith(b"+OK")
+        before, address = client.greeting, server.address
+
+        server.restart()
+
+        with pytest.raises(ConnectionResetError):
+            client.rest()
+        client.close()
+        after = Client(address)
+        assert after.greeting != before
+        assert after.ask("USER alice").startswith(b"+OK")
+        assert after.ask("PASS secret").startswith(b"+OK")
+        assert after.ask("STAT").split()[1] == b"3"
+        after.close()

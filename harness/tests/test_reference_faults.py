@@ -3,7 +3,9 @@
 import contextlib
 import hashlib
 import re
+import select
 import socket
+import struct
 import time
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from pop3spec.reference import FAULTS, MemoryStore, ReferenceServer
 from pop3spec.rulebook.rules import Level, Rule, rulebook
 
-ACCOUNTS = {"alice": "secret"}
+ACCOUNTS = {"alice": "secret", "bob": "other-secret"}
 LOGIN = "USER alice|PASS secret|"
 CRLF = b"\r\n"
 
@@ -37,9 +39,20 @@ BIG = (message("big", *["0123456789"] * 8000),)
 CR_AT_4095 = (b"X: " + b"x" * 4092 + b"\r\n\r\nbody\r\n",)
 DOT_AT_4096 = (b"X: " + b"x" * 4091 + b"\r\n.dot\r\n\r\nbody\r\n",)
 
+DOT_AT_8192 = (b"X: " + b"x" * 8187 + b"\r\n.dot\r\n\r\nbody\r\n",)
+TWO_DOTS = (message("dots", "two.", ".", ".", "end."),)
+FOLDED = (b"X: " + b"\r\n x" * 4000 + b"\r\nSubject: folded\r\n\r\nbody\r\n",)
+HEADER_ALONE = (b"Subject: alone\r\n\r\n",)
+NO_BLANK_LINE = (b"Subject: alone\r\n",)
+EIGHT_BITS = (b"Subject: bits\r\n\r\n\xe9 and \0 and more\r\n",)
+HUGE = (message("huge", *["0123456789" * 90] * 700),)
+
 # Fault -> what the maildrop holds, and the sessions: commands, `|` between
-# them. A session without QUIT breaks off. `!mail` delivers a message when all
-# before it was answered, `{…}` is a digest for the session's greeting.
+# them. A session without QUIT breaks off, one with `&` stays open beside those
+# that follow. `!mail` delivers a message when all before it was answered,
+# `!idle` waits for more than half of the autologout timer or for the close, and
+# `!reset` behind all replies ends the connection with a reset.
+# `{…}` is a digest for the session's greeting, `{earlier}` for the first one's.
 SCRIPTS: dict[str, tuple[tuple[bytes, ...], list[str]]] = {
     # framing
     "negative-in-lower-case": (PLAIN, ["XYZZY"]),
@@ -72,6 +85,15 @@ SCRIPTS: dict[str, tuple[tuple[bytes, ...], list[str]]] = {
     "usage-of-top-on-a-second-line": (PLAIN, [LOGIN + "TOP 1"]),
     "dele-has-an-end": (PLAIN, [LOGIN + "DELE 1"]),
     "rset-lists-what-it-unmarked": (PLAIN, [LOGIN + "DELE 1|RSET"]),
+    "top-lines-end-in-lf": (PLAIN, [LOGIN + "TOP 2 2"]),
+    "dot-of-top-ends-in-lf": (PLAIN, [LOGIN + "TOP 2 2"]),
+    "error-in-place-of-the-end": (LONG_LINE, [LOGIN + "RETR 1"]),
+    "first-octet-of-top-not-stuffed": (FIRST_DOT, [LOGIN + "TOP 1 9"]),
+    "dot-at-buffer-start-stuffed-twice": (DOT_AT_8192, [LOGIN + "RETR 1"]),
+    "quit-unanswered-behind-a-big-message": (HUGE, [LOGIN + "RETR 1|QUIT"]),
+    "error-behind-the-end-of-top": (HEADER_ALONE, [LOGIN + "TOP 1 0"]),
+    "first-dot-alone-stuffed": (DOTS, [LOGIN + "RETR 1"]),
+    "every-second-lone-dot-stuffed": (TWO_DOTS, [LOGIN + "RETR 1"]),
     # syntax
     "upper-case-only": (PLAIN, ["quit"]),
     "mixed-case-unknown": (PLAIN, ["Quit"]),
@@ -101,6 +123,30 @@ SCRIPTS: dict[str, tuple[tuple[bytes, ...], list[str]]] = {
     "unknown-closes": (PLAIN, ["XYZZY|QUIT"]),
     "rset-closes": (PLAIN, [LOGIN + "RSET|QUIT"]),
     "last-dele-closes": (DOTS, [LOGIN + "DELE 1|QUIT"]),
+    "letters-end-the-session": (PLAIN, [LOGIN + "RETR a|NOOP"]),
+    "uidl-of-nothing-ends-the-session": ((), [LOGIN + "UIDL|NOOP"]),
+    "name-with-two-at-signs-ends-the-session": (PLAIN, ["USER a@b@c|QUIT"]),
+    "refused-number-ends-the-session": (PLAIN, [LOGIN + "RETR 9|NOOP"]),
+    "colon-ends-the-session": (PLAIN, ["QZ:X|QUIT"]),
+    # limits
+    "lines-in-a-buffer-of-40-octets": (PLAIN, ["USER " + "n" * 40]),
+    "forty-first-octet-is-the-next-command": (PLAIN, ["USER " + "n" * 40]),
+    "full-name-waits-for-more": (PLAIN, ["USER " + "n" * 40 + "|QUIT"]),
+    "long-name-ends-the-session": (PLAIN, ["USER " + "n" * 40 + "|QUIT"]),
+    "command-buffer-of-128-octets": (PLAIN, ["USER " + "n" * 122]),
+    "line-feed-of-255-is-a-command": (PLAIN, ["USER " + "n" * 248]),
+    "command-of-255-octets-ends-the-session": (PLAIN, ["USER " + "n" * 248 + "|QUIT"]),
+    "greeting-in-latin-1": (PLAIN, ["QUIT"]),
+    "refusals-in-colour": (PLAIN, ["XYZZY"]),
+    "farewell-in-utf-8": (PLAIN, ["QUIT"]),
+    "refused-arguments-end-in-nul": (PLAIN, ["USER"]),
+    # the autologout timer
+    "timer-of-a-third": (PLAIN, [LOGIN + "!idle|NOOP"]),
+    "timer-of-a-third-behind-a-mark": (PLAIN, [LOGIN + "DELE 1|!idle|NOOP"]),
+    "timer-from-the-login": (PLAIN, [LOGIN + "!idle|STAT|!idle|NOOP"]),
+    "noop-resets-no-timer": (PLAIN, [LOGIN + "!idle|NOOP|!idle|NOOP"]),
+    "timer-says-why": (PLAIN, [LOGIN + "!idle|!idle|"]),
+    "timer-says-goodbye-behind-a-mark": (PLAIN, [LOGIN + "DELE 1|!idle|!idle|"]),
     # login
     "greeting-without-status-indicator": (PLAIN, ["QUIT"]),
     "greeting-of-two-lines": (PLAIN, ["QUIT"]),
@@ -117,6 +163,7 @@ SCRIPTS: dict[str, tuple[tuple[bytes, ...], list[str]]] = {
     "pass-without-user": (PLAIN, ["PASS secret"]),
     "pass-may-come-first": (PLAIN, ["PASS secret|USER alice|STAT"]),
     "name-remembered": (PLAIN, ["USER alice|NOOP|PASS secret"]),
+    "name-kept-through-auth": (PLAIN, ["USER alice|AUTH QZJX|PASS secret"]),
     "user-after-login": (PLAIN, [LOGIN + "USER alice"]),
     "apop-after-login": (PLAIN, [LOGIN + "APOP alice {digest}"]),
     "pass-after-login": (PLAIN, [LOGIN + "PASS secret"]),
@@ -132,6 +179,35 @@ SCRIPTS: dict[str, tuple[tuple[bytes, ...], list[str]]] = {
     "digest-of-the-empty-secret": (PLAIN, ["APOP alice {empty}"]),
     "half-a-digest": (PLAIN, ["APOP alice {half}"]),
     "refused-digest-opens": (PLAIN, ["APOP alice 0|STAT"]),
+    "command-behind-user-spoils-login": (PLAIN, ["USER alice|CAPA|" + LOGIN]),
+    "apop-without-timestamp": (PLAIN, ["APOP alice {alone}"]),
+    "every-fourth-greeting-without-timestamp": (PLAIN, ["QUIT"] * 4),
+    # wrong credentials
+    "password-of-any-account": (PLAIN, ["USER alice|PASS other-secret"]),
+    "password-in-any-case": (PLAIN, ["USER alice|PASS SECRET"]),
+    "password-of-eight-characters": (PLAIN, ["USER bob|PASS other-seal"]),
+    "password-cut-at-nul": (PLAIN, ["USER alice|PASS secret\0x"]),
+    "nobody-gets-in-by-pass": (PLAIN, ["USER nobody|PASS no"]),
+    "refused-twice-is-let-in": (PLAIN, ["USER alice|PASS no|USER alice|PASS no"]),
+    "empty-password-opens": (PLAIN, ["USER alice|PASS "]),
+    "digest-of-an-earlier-timestamp": (PLAIN, ["QUIT", "APOP alice {earlier}"]),
+    "digest-of-the-secret-alone": (PLAIN, ["APOP alice {alone}"]),
+    "nobody-gets-in-by-apop": (PLAIN, ["APOP nobody 0"]),
+    "digest-as-long-as-sent": (PLAIN, ["APOP alice {first}"]),
+    # locks
+    "login-before-lock": (PLAIN, ["&" + LOGIN, LOGIN + "STAT"]),
+    "locked-maildrop-shown-empty": (PLAIN, ["&" + LOGIN, LOGIN + "STAT"]),
+    "refused-password-keeps-lock": (PLAIN, ["&USER alice|PASS no|", LOGIN]),
+    "refused-digest-keeps-lock": (PLAIN, ["&APOP alice 0|", LOGIN]),
+    "refused-login-takes-the-lock-away": (PLAIN, ["&" + LOGIN, LOGIN, LOGIN]),
+    "quit-behind-retr-keeps-lock": (PLAIN, [LOGIN + "RETR 1|QUIT", LOGIN]),
+    "update-keeps-lock": (PLAIN, [LOGIN + "DELE 1|QUIT", LOGIN]),
+    "reset-keeps-lock": (PLAIN, [LOGIN + "!reset", LOGIN]),
+    "quit-behind-user-updates": (PLAIN, [LOGIN + "DELE 1", "USER alice|QUIT", LOGIN + "STAT"]),
+    "quit-behind-refused-login-updates": (
+        PLAIN,
+        [LOGIN + "DELE 1", "USER alice|PASS no|QUIT", LOGIN + "STAT"],
+    ),
     # listings
     "stat-in-words": (PLAIN, [LOGIN + "STAT"]),
     "stat-of-nothing-in-words": ((), [LOGIN + "STAT"]),
@@ -142,6 +218,8 @@ SCRIPTS: dict[str, tuple[tuple[bytes, ...], list[str]]] = {
     "stat-counts-unread": (PLAIN, [LOGIN + "RETR 1|STAT"]),
     "total-of-stored-octets": (PLAIN, [LOGIN + "STAT"]),
     "total-in-16-bits": (BIG, [LOGIN + "STAT"]),
+    "total-turns-negative": (BIG, [LOGIN + "STAT"]),
+    "total-of-nothing": (PLAIN, [LOGIN + "STAT"]),
     "stat-counts-marked": (PLAIN, [LOGIN + "DELE 1|STAT"]),
     "total-with-marked": (PLAIN, [LOGIN + "DELE 1|STAT"]),
     "list-with-colon": (PLAIN, [LOGIN + "LIST"]),
@@ -164,6 +242,7 @@ SCRIPTS: dict[str, tuple[tuple[bytes, ...], list[str]]] = {
     "numbers-in-32-bits": (PLAIN, [LOGIN + "LIST 4294967297"]),
     "dele-beyond-the-count": (PLAIN, [LOGIN + "DELE 4"]),
     "arrivals-appended": (PLAIN, [LOGIN + "STAT|!mail|STAT|RETR 4"]),
+    "arrivals-come-first": (PLAIN, [LOGIN + "STAT|!mail|LIST 1"]),
     "rset-opens-again": (PLAIN, [LOGIN + "!mail|RSET|STAT"]),
     "line-ends-counted-once": (PLAIN, [LOGIN + "LIST"]),
     "stuffed-dots-counted": (DOTS, [LOGIN + "LIST"]),
@@ -182,12 +261,14 @@ SCRIPTS: dict[str, tuple[tuple[bytes, ...], list[str]]] = {
     "uidl-made-once": (PLAIN, [LOGIN + "UIDL|DELE 1|UIDL"]),
     "unique-id-with-8-bit-octet": (PLAIN, [LOGIN + "UIDL 1"]),
     "unique-id-of-71-octets": (PLAIN, [LOGIN + "UIDL 1"]),
+    "no-unique-id-for-a-message-without-octets": (EMPTY, [LOGIN + "UIDL 2"]),
     "uidl-n-in-another-form": (PLAIN, [LOGIN + "UIDL 1"]),
     "unique-id-tells-what-was-read": (PLAIN, [LOGIN + "RETR 1|UIDL 1"]),
     "unique-id-of-the-login": (PLAIN, [LOGIN + "UIDL"]),
     "unique-id-of-time-and-size": (SAME_SIZE, [LOGIN + "UIDL"]),
     "unique-id-of-the-session": (PLAIN, [LOGIN + "UIDL|QUIT", LOGIN + "UIDL"]),
     "unique-id-is-the-number": (PLAIN, [LOGIN + "DELE 1|UIDL|QUIT", LOGIN + "UIDL"]),
+    "unique-id-of-flags": (PLAIN, [LOGIN + "RETR 1", LOGIN + "UIDL 1"]),
     "unique-ids-saved-at-quit": (PLAIN, [LOGIN + "UIDL", LOGIN + "UIDL"]),
     "unique-ids-begin-again": (DOTS, [LOGIN + "UIDL|DELE 1|QUIT", LOGIN + "!mail", LOGIN + "UIDL"]),
     # messages
@@ -195,6 +276,8 @@ SCRIPTS: dict[str, tuple[tuple[bytes, ...], list[str]]] = {
     "retr-adds-a-line-end": (PLAIN, [LOGIN + "RETR 1"]),
     "retr-trims-blank-lines": (PLAIN, [LOGIN + "RETR 3"]),
     "retr-drops-received-fields": (PLAIN, [LOGIN + "RETR 2"]),
+    "retr-unfolds-the-header": (FOLDED, [LOGIN + "RETR 1"]),
+    "top-of-a-long-header-cut": (FOLDED, [LOGIN + "TOP 1 0"]),
     "retr-cut-at-64-kib": (BIG, [LOGIN + "RETR 1"]),
     "retr-counts-visible": (PLAIN, [LOGIN + "DELE 1|RETR 2"]),
     "second-retr-not-rewound": (PLAIN, [LOGIN + "RETR 1|RETR 1"]),
@@ -204,10 +287,29 @@ SCRIPTS: dict[str, tuple[tuple[bytes, ...], list[str]]] = {
     "top-sends-the-whole-body": (PLAIN, [LOGIN + "TOP 2 2"]),
     "top-of-no-lines-sends-all": (PLAIN, [LOGIN + "TOP 2 0"]),
     "top-of-no-lines-without-blank-line": (PLAIN, [LOGIN + "TOP 2 0"]),
+    "top-needs-a-blank-line": (NO_BLANK_LINE, [LOGIN + "TOP 1 0"]),
     "top-of-ten-lines-at-most": (PLAIN, [LOGIN + "TOP 2 12"]),
     "top-count-in-32-bits": (PLAIN, [LOGIN + "TOP 2 2147483648"]),
     "top-cut-at-64-kib": (BIG, [LOGIN + "TOP 1 9999"]),
     "top-leaves-out-unended-line": (NO_LINE_END, [LOGIN + "TOP 1 99"]),
+    "question-marks-for-eight-bits": (EIGHT_BITS, [LOGIN + "RETR 1"]),
+    "text-ends-at-nul": (EIGHT_BITS, [LOGIN + "RETR 1"]),
+    # refusals
+    "stat-refused": (PLAIN, [LOGIN + "STAT"]),
+    "stat-refused-behind-dele": (PLAIN, [LOGIN + "DELE 1|STAT"]),
+    "list-refused": (PLAIN, [LOGIN + "LIST"]),
+    "list-refused-when-all-are-marked": (DOTS, [LOGIN + "DELE 1|LIST"]),
+    "list-n-refused": (PLAIN, [LOGIN + "LIST 1"]),
+    "uidl-refused": (PLAIN, [LOGIN + "UIDL"]),
+    "uidl-refused-for-a-message-without-octets": (EMPTY, [LOGIN + "UIDL"]),
+    "uidl-n-refused": (PLAIN, [LOGIN + "UIDL 1"]),
+    "top-refused": (PLAIN, [LOGIN + "TOP 1 1"]),
+    "top-refused-without-body": (HEADER_ALONE, [LOGIN + "TOP 1 1"]),
+    "big-line-count-refused": (PLAIN, [LOGIN + "TOP 1 65536"]),
+    "retr-refused": (PLAIN, [LOGIN + "RETR 1"]),
+    "retr-of-big-message-refused": (HUGE, [LOGIN + "RETR 1"]),
+    "last-number-refused": (PLAIN, [LOGIN + "LIST 3"]),
+    "numbers-of-two-digits-refused": (TEN, [LOGIN + "LIST 10"]),
     # marks and UPDATE
     "dele-refused": (PLAIN, [LOGIN + "DELE 1"]),
     "dele-of-the-last-refused": (PLAIN, [LOGIN + "DELE 3"]),
@@ -215,6 +317,9 @@ SCRIPTS: dict[str, tuple[tuple[bytes, ...], list[str]]] = {
     "retr-of-marked": (PLAIN, [LOGIN + "DELE 1|RETR 1"]),
     "listing-of-marked": (PLAIN, [LOGIN + "DELE 1|LIST 1"]),
     "second-dele-succeeds": (PLAIN, [LOGIN + "DELE 1|DELE 1"]),
+    "dele-removes-at-once": (PLAIN, [LOGIN + "DELE 1", LOGIN + "STAT"]),
+    "listings-clear-marks": (PLAIN, [LOGIN + "DELE 1|LIST|RETR 1"]),
+    "stat-clears-marks-for-update": (PLAIN, [LOGIN + "DELE 1|STAT|QUIT", LOGIN + "STAT"]),
     "rset-missing": (PLAIN, [LOGIN + "RSET"]),
     "rset-of-nothing-refused": (PLAIN, [LOGIN + "RSET"]),
     "rset-without-effect": (PLAIN, [LOGIN + "DELE 1|RSET|STAT"]),
@@ -228,6 +333,10 @@ SCRIPTS: dict[str, tuple[tuple[bytes, ...], list[str]]] = {
     "quit-before-login-stays-open": (PLAIN, ["QUIT|NOOP"]),
     "commands-behind-quit-answered": (PLAIN, ["QUIT|NOOP"]),
     "update-removes-nothing": (PLAIN, [LOGIN + "DELE 1|QUIT", LOGIN + "STAT"]),
+    "quit-stays-open-behind-update": (PLAIN, [LOGIN + "DELE 1|QUIT|NOOP"]),
+    "update-behind-the-farewell": (PLAIN, [LOGIN + "DELE 1|QUIT", LOGIN + "STAT"]),
+    "last-message-is-never-removed": (DOTS, [LOGIN + "DELE 1|QUIT", LOGIN + "STAT"]),
+    "top-implies-dele": (PLAIN, [LOGIN + "TOP 1 0|QUIT", LOGIN + "STAT"]),
     "update-skips-neighbours": (PLAIN, [LOGIN + "DELE 1|DELE 2|QUIT", LOGIN + "STAT"]),
     "retr-implies-dele": (PLAIN, [LOGIN + "RETR 1|QUIT", LOGIN + "STAT"]),
     "marks-beyond-eight-hit-others": (TEN, [LOGIN + "DELE 9|QUIT", LOGIN + "UIDL"]),
@@ -241,30 +350,110 @@ SCRIPTS: dict[str, tuple[tuple[bytes, ...], list[str]]] = {
 }
 
 
-def digests(greeting: bytes) -> dict[str, str]:
-    """Digests for the first timestamp of a greeting."""
+STAMP = re.compile(rb"<\d+\.\d+\.\d+@pop3spec\.invalid>")
+# Seconds; the timer of the honest server is longer than one of two waits, and shorter than both.
+TIMER, IDLE = 1.2, 0.7
+
+
+def digests(greeting: bytes, earlier: bytes) -> dict[str, str]:
+    """Digests for the timestamps of a greeting and of an earlier one."""
+    octets = stamp_in(greeting)
+    right = digest(octets + b"secret")
+    return {
+        "digest": right,
+        "empty": digest(octets),
+        "half": right[:16] + "0" * 16,
+        "first": right[:1],
+        "alone": digest(b"secret"),
+        "earlier": digest(stamp_in(earlier) + b"secret"),
+    }
+
+
+def digest(octets: bytes) -> str:
+    return hashlib.md5(octets).hexdigest()
+
+
+def stamp_in(greeting: bytes) -> bytes:
+    """The first timestamp of a greeting, nothing where there is none."""
     stamp = re.search(rb"<[^<>]*>", greeting)
-    octets = stamp[0] if stamp else b""
-    right = hashlib.md5(octets + b"secret").hexdigest()
-    empty = hashlib.md5(octets).hexdigest()
-    return {"digest": right, "empty": empty, "half": right[:16] + "0" * 16}
+    return stamp[0] if stamp else b""
 
 
-def visit(server: ReferenceServer, store: MemoryStore, commands: str) -> bytes:
+class Visitor:
+    """A client that says what a script has for one session."""
+
+    def __init__(self, server: ReferenceServer, store: MemoryStore, earlier: bytes = b"") -> None:
+        self.server, self.store = server, store
+        self.client = socket.create_connection(server.address, timeout=5)
+        self.file = self.client.makefile("rb")
+        self.came = [self.file.readline()]
+        self.digests = digests(self.came[0], earlier)
+
+    def say(self, commands: str) -> None:
+        """Send commands, with what happens between them; the last ones are not waited for."""
+        *parts, last = re.split(r"!(mail|idle|reset)", commands.format(**self.digests))
+        for part, event in zip(parts[::2], parts[1::2], strict=True):
+            if event == "idle":
+                self.send(part)
+                self.wait()
+            elif event == "mail":
+                self.catch_up(part)
+                self.store.deliver("alice", message("late", "arrived"))
+            else:
+                self.catch_up(part)
+                self.reset()
+        if last:
+            self.send(last)
+
+    def send(self, commands: str) -> None:
+        # What was closed already may be reset by this.
+        with contextlib.suppress(ConnectionError):
+            self.client.sendall(lines_in(commands))
+
+    def catch_up(self, commands: str) -> None:
+        """Read all replies to commands: the refusal of an unknown one tells where they end."""
+        self.send(commands + "PING")
+        while not self.came[-1].endswith(b"PING\r\n"):
+            self.came.append(self.file.readline())
+
+    def wait(self) -> None:
+        """Be silent for a while, or until the server closes."""
+        end = time.monotonic() + IDLE
+        while (left := end - time.monotonic()) > 0:
+            if not select.select([self.client], [], [], left)[0]:
+                return
+            octets = self.client.recv(4096)
+            self.came.append(octets)
+            if not octets:
+                return
+
+    def reset(self) -> None:
+        """End the connection with a reset, and give the server a moment to see it."""
+        self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.file.close()
+        self.client.close()
+        end = time.monotonic() + IDLE
+        while b"-ERR" in visit(self.server, self.store, LOGIN + "QUIT"):
+            if time.monotonic() > end:
+                return
+
+    def leave(self) -> bytes:
+        """Break off behind what was said, if not before; all that the server sent."""
+        if self.file.closed:
+            return b"".join(self.came)
+        with contextlib.closing(self.client), contextlib.suppress(ConnectionError):
+            self.client.shutdown(socket.SHUT_WR)
+            self.came.append(self.file.read())
+        return b"".join(self.came)
+
+
+def visit(
+    server: ReferenceServer, store: MemoryStore, commands: str, earlier: bytes = b""
+) -> bytes:
     """All that the server sends in one session, up to the end of the stream."""
-    with contextlib.closing(socket.create_connection(server.address, timeout=5)) as client:
-        file = client.makefile("rb")
-        came = [file.readline()]
-        *parts, last = commands.format(**digests(came[0])).split("!mail")
-        for part in parts:
-            # The refusal of an unknown command tells that all before it was done.
-            client.sendall(lines_in(part + "PING"))
-            while not came[-1].endswith(b"PING\r\n"):
-                came.append(file.readline())
-            store.deliver("alice", message("late", "arrived"))
-        client.sendall(lines_in(last))
-        client.shutdown(socket.SHUT_WR)
-        return b"".join(came) + file.read()
+    visitor = Visitor(server, store, earlier)
+    visitor.say(commands)
+    return visitor.leave()
 
 
 def lines_in(commands: str) -> bytes:
@@ -278,17 +467,27 @@ def conversation(name: str, faults: tuple[str, ...]) -> list[bytes]:
     store = MemoryStore()
     for octets in filling:
         store.deliver("alice", octets)
-    heard = []
-    with ReferenceServer(store, ACCOUNTS, faults=faults) as server:
+    heard: list[bytes] = []
+    staying: list[Visitor] = []
+    server = ReferenceServer(
+        store,
+        ACCOUNTS,
+        faults=faults,
+        autologout=TIMER if any("!idle" in commands for commands in sessions) else 600.0,
+    )
+    with server:
         for commands in sessions:
+            if commands.startswith("&"):
+                visitor = Visitor(server, store)
+                visitor.catch_up(commands[1:].format(**visitor.digests))
+                staying.append(visitor)
+                continue
             try:
-                heard.append(visit(server, store, commands))
+                heard.append(visit(server, store, commands, heard[0] if heard else b""))
             except ConnectionError as error:
                 heard.append(type(error).__name__.encode())
+        heard += [visitor.leave() for visitor in staying]
     return heard
-
-
-STAMP = re.compile(rb"<\d+\.\d+\.\d+@pop3spec\.invalid>")
 
 
 def without_stamps(heard: list[bytes]) -> list[bytes]:

@@ -144,7 +144,7 @@ import sys
 from pathlib import Path
 from pop3spec.reference.serve import serve
 serve(host="127.0.0.1", port=0, accounts={"alice": "secret"}, maildir=Path(sys.argv[1]),
-      faults=(), ready=lambda address: print(address[1], flush=True))
+      faults=(), ready=lambda address, *_: print(address[1], flush=True))
 """
 
 

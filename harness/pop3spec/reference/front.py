@@ -3,19 +3,20 @@
 import contextlib
 import selectors
 import socket
+import ssl
 import threading
-import time
 from collections.abc import Callable
 
 from pop3spec.reference.session import Session
-
-_CHUNK = 1 << 14
-# How long input that nobody will answer is read, so that closing is no reset.
-_LINGER = 2.0
+from pop3spec.reference.tls import ServerTls
+from pop3spec.reference.wire import LINGER, Wire
 
 
 class Front:
-    """Accepts connections and carries octets between them and their sessions."""
+    """Accepts connections and carries octets between them and their sessions.
+
+    With `is_implicit` TLS comes first on each of them, else where STLS asks for it.
+    """
 
     def __init__(
         self,
@@ -26,10 +27,13 @@ class Front:
         self.listener = listener
         self.new_session = new_session
         self.autologout = autologout
+        self.tls: ServerTls | None = None
+        self.is_implicit = False
         self.stopping = threading.Event()
+        self.killed = False
         self._woken, self._waker = socket.socketpair()
         self._guard = threading.Lock()
-        self._connections: dict[socket.socket, threading.Thread] = {}
+        self._connections: dict[Wire, threading.Thread] = {}
         self._accepting = threading.Thread(target=self.accept_all, name="accept", daemon=True)
 
     def start(self) -> None:
@@ -52,65 +56,88 @@ class Front:
 
     def accept(self, connection: socket.socket) -> None:
         """Serve a connection in a thread of its own."""
-        thread = threading.Thread(target=self.serve, args=(connection,), daemon=True)
+        wire = Wire(connection, self.autologout)
+        thread = threading.Thread(target=self.serve, args=(wire,), daemon=True)
         with self._guard:
             if self.stopping.is_set():
-                connection.close()
+                wire.close()
                 return
-            self._connections[connection] = thread
+            self._connections[wire] = thread
         thread.start()
 
-    def serve(self, connection: socket.socket) -> None:
+    def serve(self, wire: Wire) -> None:
         """One connection from its greeting to its close."""
         try:
             # A connection that breaks ends the session, whenever it does.
             with contextlib.suppress(OSError):
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                connection.settimeout(self.autologout)
                 session = self.new_session()
                 try:
-                    self.talk(connection, session)
+                    # A handshake that fails and the autologout timer end it properly.
+                    with contextlib.suppress(ssl.SSLError, TimeoutError):
+                        if self.is_implicit:
+                            self.secure(wire, session)
+                        self.talk(wire, session)
                 finally:
                     # Before the close, so that whoever sees it may log in at once.
-                    session.end()
-                self.hang_up(connection)
+                    if not self.killed:
+                        session.end()
+                if not self.killed:
+                    self.hang_up(wire)
         finally:
             with self._guard:
-                self._connections.pop(connection, None)
-            connection.close()
+                self._connections.pop(wire, None)
+            wire.close()
 
-    def talk(self, connection: socket.socket, session: Session) -> None:
+    def talk(self, wire: Wire, session: Session) -> None:
         """Carry octets until either side ends the session, or the autologout timer does."""
-        self.send(connection, session.greeting())
+        self.send(wire, session.greeting())
         while not session.closing:
-            octets = b"" if session.has_more else connection.recv(_CHUNK)
+            octets = b"" if session.has_more else wire.receive()
             if not octets and not session.has_more:
                 return
-            self.reply(connection, session, session.receive(octets))
+            replies = session.receive(octets)
+            if session.starts_tls:
+                self.drain(wire)
+            self.reply(wire, session, replies)
+            if session.starts_tls:
+                self.secure(wire, session)
 
-    def reply(self, connection: socket.socket, session: Session, replies: bytes) -> None:
+    def reply(self, wire: Wire, session: Session, replies: bytes) -> None:
         """Send replies, when it is time for them."""
         if session.delay:
             self.stopping.wait(session.delay)
             session.delay = 0.0
         if replies:
-            self.send(connection, replies)
+            self.send(wire, replies)
 
-    def send(self, connection: socket.socket, octets: bytes) -> None:
+    def send(self, wire: Wire, octets: bytes) -> None:
         """Send octets in one go."""
-        connection.sendall(octets)
+        wire.send(octets)
 
-    def hang_up(self, connection: socket.socket) -> None:
-        """Close our side; what the client still sends must not turn that into a reset."""
-        connection.shutdown(socket.SHUT_WR)
-        deadline = time.monotonic() + _LINGER
-        while (left := deadline - time.monotonic()) > 0:
-            connection.settimeout(left)
-            if not connection.recv(_CHUNK):
-                return
+    def drain(self, wire: Wire) -> None:
+        """Throw away what came behind STLS in the clear: no client may send it."""
+        wire.drain()
+
+    def secure(self, wire: Wire, session: Session) -> None:
+        """Shake hands and tell the session; OSError where that fails."""
+        assert self.tls is not None
+        session.secured(wire.secure(self.tls))
+
+    def hang_up(self, wire: Wire) -> None:
+        """Close our side in order."""
+        wire.say_goodbye()
+        wire.hang_up()
 
     def stop(self) -> None:
         """Close the listener and every connection, and wait for their threads."""
+        self._end_each(Wire.cut)
+
+    def kill(self) -> None:
+        """The end of a process that is killed: each connection reset, no session told of it."""
+        self.killed = True
+        self._end_each(Wire.break_off)
+
+    def _end_each(self, end: Callable[[Wire], None]) -> None:
         with self._guard:
             self.stopping.set()
             connections = dict(self._connections)
@@ -118,11 +145,10 @@ class Front:
         if self._accepting.is_alive() and self._accepting is not threading.current_thread():
             self._accepting.join()
         self.listener.close()
-        for connection in connections:
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+        for wire in connections:
+            end(wire)
         for thread in connections.values():
             if thread is not threading.current_thread():
-                thread.join(_LINGER)
+                thread.join(LINGER)
         self._woken.close()
         self._waker.close()

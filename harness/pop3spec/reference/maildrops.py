@@ -32,10 +32,16 @@ class Maildrops:
         self.accounts = {
             user.encode(): (user, secret.encode()) for user, secret in accounts.items()
         }
+        # Bearer tokens, by the name that they are for.
+        self.tokens: Mapping[bytes, bytes] = {}
+        self.welcomes_strangers = False
         self._stamp = stamp
+        # Always the same for the same accounts, and known to nobody else.
+        self._salts = hashlib.sha256(repr(sorted(accounts.items())).encode()).digest()
         self._guard = threading.Lock()
         self._locked: set[str] = set()
         self._greetings = 0
+        self._strangers = 0
 
     def timestamp(self) -> bytes:
         """A timestamp that no greeting had before (RFC 1939, section 7)."""
@@ -51,6 +57,20 @@ class Maildrops:
     def user(self, name: bytes) -> str:
         """The account that goes by a name which has a secret."""
         return self.accounts[name][0]
+
+    def is_account(self, name: bytes) -> bool:
+        """Whether there is an account of this name."""
+        return name in self.accounts
+
+    def salt(self, hash_name: str, name: bytes) -> bytes:
+        """The salt for a name, which does not tell whether there is such an account."""
+        return hmac.digest(self._salts, hash_name.encode() + b" " + name, "sha256")[:16]
+
+    def stranger(self) -> str:
+        """A maildrop that no account has: no stranger reaches what others left."""
+        with self._guard:
+            self._strangers += 1
+            return f"anonymous {self._strangers}"
 
     def is_password(self, name: bytes, password: bytes) -> bool:
         """Whether PASS has the right secret."""

@@ -4,6 +4,8 @@ A session does no I/O and reads no clock. It is cut into small steps, each
 with one job, so that a fault can replace a step and leave all others honest.
 """
 
+import base64
+import binascii
 import re
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,9 +14,13 @@ from pop3spec import __version__
 from pop3spec.protocol.commands import COMMANDS, Argument, State
 from pop3spec.protocol.replies import CRLF, TERMINATOR, stuff
 from pop3spec.reference.maildrops import Maildrops, Message
+from pop3spec.reference.offer import Cleartext, Offer
+from pop3spec.reference.sasl.mechanism import Challenge, Granted, Mechanism, Refused, Security, Step
 from pop3spec.reference.stores import ended
 
 MAX_LINE = 8192
+# Responses inside of AUTH may be longer: tokens have no bound of their own.
+MAX_RESPONSE = 1 << 16
 # Replies to pipelined commands go out together, but not without bound.
 _BATCH = 1 << 18
 _UNPRINTABLE = re.compile(rb"[^\x20-\x7e]")
@@ -22,21 +28,26 @@ _NUMBERS = frozenset({Argument.MESSAGE_NUMBER, Argument.LINE_COUNT})
 # Above every count of messages and lines; longer numbers are not converted.
 _BEYOND = 10**20
 
+# What CAPA lists wherever it is asked for.
 CAPABILITIES = (
     b"TOP",
     b"UIDL",
-    b"USER",
     b"RESP-CODES",
+    b"AUTH-RESP-CODE",
     b"PIPELINING",
     b"EXPIRE NEVER",
     b"IMPLEMENTATION pop3spec-" + __version__.encode(),
 )
+# Base64 whose padding is where it belongs (RFC 5034, section 4).
+_BASE64 = re.compile(rb"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 
 # Keyword -> the step that performs the command.
 HANDLERS: Mapping[str, str] = {
     "USER": "user_command",
     "PASS": "pass_command",
     "APOP": "apop_command",
+    "AUTH": "auth_command",
+    "STLS": "stls_command",
     "CAPA": "capa_command",
     "QUIT": "quit_command",
     "STAT": "stat_command",
@@ -54,8 +65,11 @@ class Session:
     """One connection, from its greeting to its end.
 
     `closing` says that the connection ends behind what was returned last,
-    `delay` how many seconds to wait before that is sent.
+    `starts_tls` that the handshake follows it, which `secured` then ends;
+    `delay` says how many seconds to wait before it is sent.
     """
+
+    offer = Offer()
 
     def __init__(self, maildrops: Maildrops, failed_login_delay: float = 0.0) -> None:
         self.maildrops = maildrops
@@ -63,7 +77,12 @@ class Session:
         self.timestamp = maildrops.timestamp()
         self.state = State.AUTHORIZATION
         self.closing = False
+        self.starts_tls = False
         self.delay = 0.0
+        # What TLS gives, None in the clear.
+        self.security: Security | None = None
+        # The exchange that AUTH has begun.
+        self.mechanism: Mechanism | None = None
         self.user = ""
         self.messages: list[Message] = []
         self.marked: set[int] = set()
@@ -82,7 +101,7 @@ class Session:
     @property
     def has_more(self) -> bool:
         """Commands that arrived are still to be answered."""
-        return bool(self._lines) and not self.closing
+        return bool(self._lines) and not self.closing and not self.starts_tls
 
     def receive(self, octets: bytes) -> bytes:
         """Take what arrived, however it was cut; the replies that it brought about."""
@@ -90,19 +109,40 @@ class Session:
         self._lines.extend(lines)
         replies = []
         length = 0
-        while self._lines and not self.closing and not self.delay and length < _BATCH:
-            reply = self.answer(self._lines.popleft().removesuffix(b"\r"))
+        while self.has_more and not self.delay and length < _BATCH:
+            reply = self.take(self._lines.popleft().removesuffix(b"\r"))
             replies.append(reply)
             length += len(reply)
-        if len(self._rest) > MAX_LINE and not self._lines and not self.closing:
+        is_overlong = len(self._rest) > self.longest_line()
+        if is_overlong and not self._lines and not self.closing and not self.starts_tls:
             replies.append(self.overlong())
         return b"".join(replies)
+
+    def secured(self, security: Security) -> None:
+        """The handshake is over: the session is in the AUTHORIZATION state, and knows no more."""
+        self.starts_tls = False
+        self.security = security
+        self.forget_cleartext()
+
+    def forget_cleartext(self) -> None:
+        """Throw away what came in the clear: anybody may have put it there."""
+        self.naming = None
+        self._lines.clear()
+        self._rest = b""
 
     def end(self) -> None:
         """The connection is gone, with or without QUIT: release the maildrop."""
         if self.user:
             self.maildrops.unlock(self.user)
             self.user = ""
+
+    def longest_line(self) -> int:
+        """How long a line may be, its end not counted."""
+        return MAX_LINE if self.mechanism is None else MAX_RESPONSE
+
+    def take(self, line: bytes) -> bytes:
+        """The reply to one line, which inside of AUTH is a response of SASL."""
+        return self.answer(line) if self.mechanism is None else self.respond(line)
 
     def answer(self, line: bytes) -> bytes:
         """The reply to one command line, given without its line end."""
@@ -210,11 +250,15 @@ class Session:
 
     def user_command(self, name: bytes) -> bytes:
         """USER, which tells nobody which names exist."""
+        if self.refuses_cleartext():
+            return self.cleartext_refused()
         self.naming = name
         return self.positive(b"send the password")
 
     def pass_command(self, password: bytes) -> bytes:
         """PASS, right behind a successful USER."""
+        if self.refuses_cleartext():
+            return self.cleartext_refused()
         if self.named is None:
             return self.negative(b"send USER first")
         if not self.maildrops.is_password(self.named, password):
@@ -230,7 +274,100 @@ class Session:
     def login_refused(self) -> bytes:
         """Refuse wrong credentials, at the pace that was asked for."""
         self.delay = self.failed_login_delay
-        return self.negative(b"wrong name or password")
+        return self.negative(b"[AUTH] wrong name or password")
+
+    def refuses_cleartext(self) -> bool:
+        """Whether a password is refused here, be it right or wrong (RFC 8314, section 4.1)."""
+        return self.security is None and self.offer.cleartext is Cleartext.REFUSED
+
+    def cleartext_refused(self) -> bytes:
+        """Refuse a password that anybody may have read, whatever it is."""
+        return self.negative(b"passwords need TLS here")
+
+    # TLS (RFC 2595, section 4).
+
+    def stls_command(self) -> bytes:
+        """STLS; the handshake follows the reply."""
+        if not self.offer.has_tls:
+            return self.negative(b"there is no TLS here")
+        if self.security is not None:
+            return self.negative(b"TLS is active already")
+        self.starts_tls = True
+        return self.positive(b"begin TLS negotiation")
+
+    # AUTH (RFC 5034, section 4).
+
+    def auth_command(self, name: bytes, initial: bytes | None = None) -> bytes:
+        """AUTH, with or without an initial response."""
+        mechanism = self.offer.mechanisms.get(self.mechanism_name(name))
+        if mechanism is None:
+            return self.no_such_mechanism()
+        if mechanism.is_cleartext and self.refuses_cleartext():
+            return self.cleartext_refused()
+        if not mechanism.is_available(self.maildrops, self.security):
+            return self.no_such_mechanism()
+        response = None if initial is None else self.initial_response(initial)
+        if initial is not None and response is None:
+            return self.not_base64()
+        self.mechanism = mechanism(self.maildrops, self.security)
+        return self.step(self.mechanism.begin(response))
+
+    def mechanism_name(self, name: bytes) -> str:
+        """The mechanism that a word names, in whatever case."""
+        return name.decode("ascii").upper()
+
+    def initial_response(self, text: bytes) -> bytes | None:
+        """The initial response, of which '=' is an empty one; None if it is not base64."""
+        return b"" if text == b"=" else self.decoded(text)
+
+    def respond(self, line: bytes) -> bytes:
+        """Take a line of the client inside of AUTH."""
+        assert self.mechanism is not None
+        if len(line) > self.longest_line():
+            return self.overlong()
+        if line == b"*":
+            return self.cancelled()
+        response = self.decoded(line)
+        if response is None:
+            return self.not_base64()
+        return self.step(self.mechanism.respond(response))
+
+    def decoded(self, text: bytes) -> bytes | None:
+        """What base64 stands for, None where a single character is wrong."""
+        return binascii.a2b_base64(text) if _BASE64.fullmatch(text) else None
+
+    def step(self, step: Step) -> bytes:
+        """Go on with the exchange, or end it."""
+        if isinstance(step, Challenge):
+            return self.challenge(step.octets)
+        self.mechanism = None
+        return self.succeeded(step) if isinstance(step, Granted) else self.failed(step)
+
+    def challenge(self, octets: bytes) -> bytes:
+        """A challenge, which is empty where the client is to begin."""
+        return b"+ " + base64.b64encode(octets) + CRLF
+
+    def succeeded(self, step: Granted) -> bytes:
+        """The reply to a client that has proven who it is."""
+        return self.log_in(step.user)
+
+    def failed(self, step: Refused) -> bytes:
+        """The reply to a client that has not."""
+        return self.login_refused() if step.is_credentials else self.negative(step.why.encode())
+
+    def cancelled(self) -> bytes:
+        """The client does not want to go on: as if there had been no AUTH."""
+        self.mechanism = None
+        return self.negative(b"the authentication is cancelled")
+
+    def not_base64(self) -> bytes:
+        """Refuse what cannot be decoded."""
+        self.mechanism = None
+        return self.negative(b"that is not base64")
+
+    def no_such_mechanism(self) -> bytes:
+        """Refuse a mechanism that is not on offer here."""
+        return self.negative(b"there is no such mechanism here")
 
     def log_in(self, user: str) -> bytes:
         """Lock and open the maildrop of an account whose secret was right."""
@@ -254,8 +391,33 @@ class Session:
     # Either state.
 
     def capa_command(self) -> bytes:
-        """CAPA, the same in both states (RFC 2449, section 5)."""
-        return self.multiline(b"capability list follows", self.lines(CAPABILITIES))
+        """CAPA, the same in both states but for STLS (RFC 2449, section 5)."""
+        return self.multiline(b"capability list follows", self.lines(self.capabilities()))
+
+    def capabilities(self) -> list[bytes]:
+        """The capabilities in this state and security layer."""
+        listed = list(CAPABILITIES)
+        if not self.refuses_cleartext():
+            listed.append(b"USER")
+        if names := self.mechanisms():
+            listed.append(b"SASL " + " ".join(names).encode())
+        if self.announces_stls():
+            listed.append(b"STLS")
+        return listed
+
+    def mechanisms(self) -> list[str]:
+        """The mechanisms that can succeed in this security layer, before and after the login."""
+        return [
+            name
+            for name, mechanism in self.offer.mechanisms.items()
+            if mechanism.is_available(self.maildrops, self.security)
+            and not (mechanism.is_cleartext and self.refuses_cleartext())
+        ]
+
+    def announces_stls(self) -> bool:
+        """Whether STLS is permitted here and now."""
+        is_open = self.offer.has_tls and self.security is None
+        return is_open and self.state is State.AUTHORIZATION
 
     def quit_command(self) -> bytes:
         """QUIT; from the TRANSACTION state through UPDATE (RFC 1939, section 6)."""

@@ -11,8 +11,8 @@ class Fault:
 
     `breaks` lists every rule whose summary it violates, `copies` says which
     coding error or product's bug it repeats. `edge` marks a fault that is wrong
-    only at an edge. Each of the `parts` replaces steps of Session, Maildrops or
-    Front; parts of several faults can be combined.
+    only at an edge. Each of the `parts` replaces steps of Session, Maildrops, Front or
+    a SASL mechanism; parts of several faults can be combined.
     """
 
     name: str

@@ -1,6 +1,8 @@
 """Faults in status lines, line ends, stuffing and the ends of replies (RFC 1939, section 3)."""
 # ruff: noqa: ARG002 -- a step that replaces another need not use all that it is given
 
+import re
+
 from pop3spec.protocol.commands import COMMANDS
 from pop3spec.protocol.replies import CRLF, TERMINATOR, stuff
 from pop3spec.reference.faults.fault import FaultTable
@@ -170,6 +172,45 @@ class _EndGluedToLastLine(Session):
         return self.maildrops.content(self.user, message)
 
 
+@fault(
+    "top-lines-end-in-lf",
+    breaks=["rfc1939-3-line-crlf", "rfc1939-7-top", "rfc1939-7-top-whole"],
+    copies="WildDuck 603ee5bf: TOP sends the stored line ends, where RETR makes CRLF of them",
+    edge=True,
+)
+class _TopLinesEndInLf(Session):
+    def top_payload(self, text: bytes) -> bytes:
+        stuffed = super().top_payload(text).removesuffix(CRLF)
+        return stuffed.replace(CRLF, b"\n") + CRLF if stuffed else stuffed
+
+
+@fault(
+    "dot-of-top-ends-in-lf",
+    breaks=["rfc1939-3-multi-line-end"],
+    copies="servers met by MailKit: the terminating dot is printed with the platform's line end",
+)
+class _DotOfTopEndsInLf(Session):
+    def top_reply(self, message: Message, content: bytes, count: int) -> bytes:
+        return super().top_reply(message, content, count).removesuffix(TERMINATOR) + b".\n"
+
+
+@fault(
+    "error-in-place-of-the-end",
+    breaks=["rfc1939-3-multi-line-end"],
+    copies="Inbucket: behind '+OK' an error in reading ends the reply with '-ERR' and no dot",
+    edge=True,
+)
+class _ErrorInPlaceOfTheEnd(Session):
+    def retr_reply(self, message: Message, content: bytes) -> bytes:
+        read = b""
+        for line in content.splitlines(keepends=True):
+            if len(line) >= 65536:
+                reply = super().retr_reply(message, read).removesuffix(TERMINATOR)
+                return reply + self.negative(b"token too long")
+            read += line
+        return super().retr_reply(message, content)
+
+
 # Byte-stuffing.
 
 
@@ -238,6 +279,66 @@ class _OnlyLoneDotsStuffed(Session):
         return CRLF.join([b".." if line == b"." else line for line in text.split(CRLF)])
 
 
+@fault(
+    "first-octet-of-top-not-stuffed",
+    breaks=["rfc1939-3-byte-stuffing", "rfc1939-3-nothing-unasked"],
+    copies="Dovecot 2.3.19, Mailpit 408b30d: what stuffs TOP starts as though within a line",
+    edge=True,
+)
+class _FirstOctetOfTopNotStuffed(Session):
+    def top_payload(self, text: bytes) -> bytes:
+        return text.replace(b"\r\n.", b"\r\n..")
+
+
+@fault(
+    "dot-at-buffer-start-stuffed-twice",
+    breaks=["rfc1939-3-byte-stuffing", "rfc1939-5-retr", "rfc1939-11-exact-size"],
+    copies="each buffer of 8192 octets is taken for the start of a line, also by what remembers",
+    edge=True,
+)
+class _DotAtBufferStartStuffedTwice(Session):
+    def retr_payload(self, text: bytes) -> bytes:
+        payload = stuff(text[:8192])
+        for at in range(8192, len(text), 8192):
+            begins_a_line = text[at - 2 : at + 1] == b"\r\n."
+            payload += b"." * begins_a_line + stuff(text[at : at + 8192])
+        return payload
+
+
+@fault(
+    "first-dot-alone-stuffed",
+    breaks=[
+        "rfc1939-3-byte-stuffing",
+        "rfc1939-3-nothing-unasked",
+        "rfc1939-5-retr",
+        "rfc1939-11-exact-size",
+    ],
+    copies="a replacement that, by the rules of its language, is of the first place alone",
+    edge=True,
+)
+class _FirstDotAloneStuffed(Session):
+    def retr_payload(self, text: bytes) -> bytes:
+        return text.replace(b"\r\n.", b"\r\n..", 1)
+
+
+@fault(
+    "every-second-lone-dot-stuffed",
+    breaks=[
+        "rfc1939-3-byte-stuffing",
+        "rfc1939-3-nothing-unasked",
+        "rfc1939-5-retr",
+        "rfc1939-11-exact-size",
+    ],
+    copies="'CRLF.CRLF' is replaced, and the CRLF that two lines of a dot share is used up",
+    edge=True,
+)
+class _EverySecondLoneDotStuffed(Session):
+    def retr_payload(self, text: bytes) -> bytes:
+        others = re.sub(rb"\r\n\.(?!\r\n)", b"\r\n..", text)
+        begin = b"." if text.startswith(b".") else b""
+        return begin + others.replace(b"\r\n.\r\n", b"\r\n..\r\n")
+
+
 # One reply to one command.
 
 
@@ -261,6 +362,24 @@ class _QuitUnanswered(Session):
     def quit_command(self) -> bytes:
         super().quit_command()
         return b""
+
+
+@fault(
+    "quit-unanswered-behind-a-big-message",
+    breaks=["rfc1939-6-quit"],
+    copies="Dovecot 2.2.7 and 2.2.8: the connection is closed before the last reply is flushed",
+    edge=True,
+)
+class _QuitUnansweredBehindABigMessage(Session):
+    is_full = False
+
+    def retr_reply(self, message: Message, content: bytes) -> bytes:
+        self.is_full = len(content) > 1 << 19
+        return super().retr_reply(message, content)
+
+    def quit_command(self) -> bytes:
+        reply = super().quit_command()
+        return b"" if self.is_full else reply
 
 
 @fault(
@@ -310,7 +429,7 @@ class _NoticeWhenAllAreMarked(Session):
 
 @fault(
     "error-behind-long-line",
-    breaks=["rfc1939-3-nothing-unasked", "rfc1939-11-exact-size"],
+    breaks=["rfc1939-3-nothing-unasked"],
     copies="Inbucket e56c6d5: a scanner gives up at a line of 65536 octets, behind the dot -ERR",
     edge=True,
 )
@@ -322,6 +441,19 @@ class _ErrorBehindLongLine(Session):
                 return super().retr_reply(message, read) + self.negative(b"token too long")
             read += line
         return super().retr_reply(message, content)
+
+
+@fault(
+    "error-behind-the-end-of-top",
+    breaks=["rfc1939-3-nothing-unasked"],
+    copies="WildDuck before December 2025: TOP finds no body and says so behind the dot",
+    edge=True,
+)
+class _ErrorBehindTheEndOfTop(Session):
+    def top_reply(self, message: Message, content: bytes, count: int) -> bytes:
+        reply = super().top_reply(message, content, count)
+        has_body = self.body_start(content) < len(content)
+        return reply if has_body else reply + self.negative(b"no body")
 
 
 @fault(

@@ -141,6 +141,28 @@ class _TotalIn16Bits(Session):
 
 
 @fault(
+    "total-turns-negative",
+    breaks=["rfc1939-5-stat-drop-listing", "rfc1939-5-stat-total"],
+    copies="a provider of 20,437 messages, in small: the sum has a sign, and runs over into it",
+    edge=True,
+)
+class _TotalTurnsNegative(Session):
+    def drop_listing(self, messages: Sequence[Message]) -> bytes:
+        count, octets = super().drop_listing(messages).split()
+        return b"%b %d" % (count, (int(octets) + (1 << 15)) % (1 << 16) - (1 << 15))
+
+
+@fault(
+    "total-of-nothing",
+    breaks=["rfc1939-5-stat-total"],
+    copies="tpop3d 1.3.4: sizes of a Maildir are looked up by LIST alone, so STAT adds up zeros",
+)
+class _TotalOfNothing(Session):
+    def drop_listing(self, messages: Sequence[Message]) -> bytes:
+        return b"%d 0" % len(messages)
+
+
+@fault(
     "stat-counts-marked",
     breaks=["rfc1939-5-stat-without-marked"],
     copies="Dovecot 1.0-test, tpop3d before 1.4.1: STAT gives the totals of the login",
@@ -436,6 +458,34 @@ class _ArrivalsAppended(Session):
                 if message.key not in known:
                     arrived = replace(message, number=len(self.messages) + 1)
                     self.messages = [*self.messages, arrived]
+        return super().answer(line)
+
+
+@fault(
+    "arrivals-come-first",
+    breaks=[
+        "rfc1939-4-no-arrivals",
+        "rfc1939-4-size-fixed",
+        "rfc1939-7-unique-id-fixed",
+        "rfc1939-5-retr",
+        "rfc1939-5-retr-same",
+        "rfc1939-6-unmarked-stay",
+        "rfc1939-11-exact-size",
+    ],
+    copies="the maildrop is read anew, newest mail first, and what was 1 is 2 from then on",
+    edge=True,
+)
+class _ArrivalsComeFirst(Session):
+    def answer(self, line: bytes) -> bytes:
+        if self.state is State.TRANSACTION:
+            known = {message.key for message in self.messages}
+            arrived = [each for each in self.maildrops.open(self.user) if each.key not in known]
+            if arrived:
+                self.marked = {number + len(arrived) for number in self.marked}
+                self.messages = [
+                    replace(each, number=number)
+                    for number, each in enumerate([*arrived, *self.messages], 1)
+                ]
         return super().answer(line)
 
 

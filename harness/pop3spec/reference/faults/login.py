@@ -110,7 +110,7 @@ class _OneLoginForEachConnection(Session):
 
 @fault(
     "refused-login-keeps-lock",
-    breaks=["rfc1939-4-login-refused"],
+    breaks=["rfc1939-4-lock-released"],
     copies="the maildrop is locked before the password is compared, and stays so until the end",
     edge=True,
 )
@@ -160,6 +160,27 @@ class _PassRefusedOnEmptyMaildrop(Session):
         self.end()
         self.state = State.AUTHORIZATION
         return self.negative(b"the maildrop cannot be opened")
+
+
+@fault(
+    "command-behind-user-spoils-login",
+    breaks=["rfc1939-7-user-pass"],
+    copies="servers met by fetchmail 5.6.5: what comes between USER and PASS upsets the dialogue",
+    edge=True,
+)
+class _CommandBehindUserSpoilsLogin(Session):
+    is_upset = False
+
+    def answer(self, line: bytes) -> bytes:
+        is_expected = self.keyword_of(line) in ("USER", "PASS", "APOP", "QUIT")
+        self.is_upset |= self.naming is not None and not is_expected
+        return super().answer(line)
+
+    def keyword_of(self, line: bytes) -> str:
+        return line.partition(b" ")[0].decode("latin-1").upper()
+
+    def pass_command(self, password: bytes) -> bytes:
+        return self.login_refused() if self.is_upset else super().pass_command(password)
 
 
 @fault(
@@ -255,6 +276,20 @@ class _NameRemembered(Session):
     def pass_command(self, password: bytes) -> bytes:
         self.named = self.remembered
         return super().pass_command(password)
+
+
+@fault(
+    "name-kept-through-auth",
+    breaks=["practice-pass-directly-after-user"],
+    copies="Apache James: PASS still has its name behind an AUTH that failed (pinned by its test)",
+    edge=True,
+)
+class _NameKeptThroughAuth(Session):
+    def auth_command(self, name: bytes, initial: bytes | None = None) -> bytes:
+        kept = self.named
+        reply = super().auth_command(name, initial)
+        self.naming = kept
+        return reply
 
 
 @fault(
@@ -452,3 +487,37 @@ class _RefusedDigestOpens(Session):
         if self.state is State.AUTHORIZATION and self.maildrops.secret(name) is not None:
             self.log_in(self.maildrops.user(name))
         return reply
+
+
+class _WithoutTimestamp(Session):
+    """A session that may have no timestamp, so that the secret alone makes its digest."""
+
+    def has_timestamp(self) -> bool:
+        """Whether the greeting of this session has a timestamp."""
+        return False
+
+    def greeting(self) -> bytes:
+        if not self.has_timestamp():
+            self.timestamp = b""
+        return super().greeting()
+
+
+@fault(
+    "apop-without-timestamp",
+    breaks=["rfc1939-7-apop-without-timestamp"],
+    copies="the banner is a text of the operator's own, and APOP goes on without a timestamp",
+)
+class _ApopWithoutTimestamp(_WithoutTimestamp):
+    pass
+
+
+@fault(
+    "every-fourth-greeting-without-timestamp",
+    breaks=["rfc1939-7-apop-without-timestamp"],
+    copies="a look-up that fails leaves the host name empty, and the timestamp with it",
+    edge=True,
+)
+class _EveryFourthGreetingWithoutTimestamp(_WithoutTimestamp):
+    def has_timestamp(self) -> bool:
+        place = int(self.timestamp[1:].partition(b".")[0])
+        return place % 4 != 0

@@ -1,6 +1,8 @@
 """Faults in what RETR and TOP send of a message (RFC 1939, sections 5 and 7)."""
 # ruff: noqa: ARG002 -- a step that replaces another need not use all that it is given
 
+import re
+
 from pop3spec.protocol.replies import CRLF
 from pop3spec.reference.faults.fault import FaultTable
 from pop3spec.reference.maildrops import Maildrops, Message
@@ -59,6 +61,18 @@ class _RetrDropsReceivedFields(Session):
         first, line_end, rest = text.partition(CRLF)
         is_received = first.lower().startswith(b"received:") and not rest.startswith((b" ", b"\t"))
         return super().retr_payload(rest if is_received else first + line_end + rest)
+
+
+@fault(
+    "retr-unfolds-the-header",
+    breaks=_OTHER_OCTETS,
+    copies="the header is parsed and written anew, each field on a line of its own",
+    edge=True,
+)
+class _RetrUnfoldsTheHeader(Session):
+    def retr_payload(self, text: bytes) -> bytes:
+        at = self.body_start(text)
+        return super().retr_payload(re.sub(rb"\r\n(?=[ \t])", b"", text[:at]) + text[at:])
 
 
 @fault(
@@ -176,6 +190,32 @@ class _TopOfNoLinesWithoutBlankLine(Session):
 
 
 @fault(
+    "top-needs-a-blank-line",
+    breaks=["rfc1939-7-top"],
+    copies="WildDuck 603ee5bf: a header is sent once its blank line was seen, else nothing",
+    edge=True,
+)
+class _TopNeedsABlankLine(Session):
+    def top_text(self, content: bytes, count: int) -> bytes:
+        has_blank_line = content.startswith(CRLF) or CRLF + CRLF in content
+        return super().top_text(content, count) if has_blank_line else b""
+
+
+@fault(
+    "top-of-a-long-header-cut",
+    breaks=["rfc1939-7-top", "rfc1939-7-top-whole"],
+    copies="a header is read into a buffer of 8192 octets, and the text goes on behind it",
+    edge=True,
+)
+class _TopOfALongHeaderCut(Session):
+    def top_text(self, content: bytes, count: int) -> bytes:
+        at = self.body_start(content)
+        if at > 8192:
+            content = content[: content.rfind(CRLF, 0, 8192) + 2] + CRLF + content[at:]
+        return super().top_text(content, count)
+
+
+@fault(
     "top-of-ten-lines-at-most",
     breaks=["rfc1939-7-top", "rfc1939-7-top-whole"],
     copies="usa.net 2.2: about ten lines come, whatever the count is",
@@ -220,3 +260,29 @@ class _TopLeavesOutUnendedLine(Session):
         stored = self.maildrops.content(self.user, message) or b""
         ended = stored[: stored.rfind(CRLF) + 2] if CRLF in stored else b""
         return super().top_reply(message, ended, count)
+
+
+# Messages that RFC 5322 does not allow.
+
+
+@fault(
+    "question-marks-for-eight-bits",
+    breaks=["practice-octets-unchanged"],
+    copies="GreenMail before mid-2022: text is encoded anew, and what does not fit becomes '?'",
+)
+class _QuestionMarksForEightBits(Session):
+    def content(self, message: Message) -> bytes | None:
+        content = super().content(message)
+        return None if content is None else re.sub(rb"[\x80-\xff]", b"?", content)
+
+
+@fault(
+    "text-ends-at-nul",
+    breaks=["practice-octets-unchanged"],
+    copies="servers met by node-poplib: a line is a C string, and what is behind its NUL is lost",
+    edge=True,
+)
+class _TextEndsAtNul(Session):
+    def retr_payload(self, text: bytes) -> bytes:
+        lines = [line.partition(b"\0")[0] for line in text.split(CRLF)]
+        return super().retr_payload(CRLF.join(lines))

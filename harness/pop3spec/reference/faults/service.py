@@ -1,10 +1,9 @@
 """Faults that reach beyond their session: the next client is not served."""
 
-import socket
-
 from pop3spec.reference.faults.fault import FaultTable
 from pop3spec.reference.front import Front
 from pop3spec.reference.session import Session
+from pop3spec.reference.wire import Wire
 
 TABLE = FaultTable()
 fault = TABLE.fault
@@ -17,10 +16,10 @@ class _EndsService(Session):
 
 
 class _StopsListening(Front):
-    def reply(self, connection: socket.socket, session: Session, replies: bytes) -> None:
+    def reply(self, wire: Wire, session: Session, replies: bytes) -> None:
         if isinstance(session, _EndsService) and session.ends_service:
             self.listener.close()
-        super().reply(connection, session, replies)
+        super().reply(wire, session, replies)
 
 
 @fault(
@@ -38,14 +37,14 @@ class _UnknownCommandStopsListening(_EndsService):
 class _TurnsClientsAway(Front):
     is_broken = False
 
-    def reply(self, connection: socket.socket, session: Session, replies: bytes) -> None:
+    def reply(self, wire: Wire, session: Session, replies: bytes) -> None:
         if isinstance(session, _EndsService) and session.ends_service:
             self.is_broken = True
-        super().reply(connection, session, replies)
+        super().reply(wire, session, replies)
 
-    def talk(self, connection: socket.socket, session: Session) -> None:
+    def talk(self, wire: Wire, session: Session) -> None:
         if not self.is_broken:
-            super().talk(connection, session)
+            super().talk(wire, session)
 
 
 @fault(

@@ -375,3 +375,72 @@ class _LastDeleCloses(Session):
         reply = super().dele_reply(message)
         self.closing = not self.visible()
         return reply
+
+
+@fault(
+    "letters-end-the-session",
+    breaks=["rfc1939-3-malformed-number", "rfc1939-3-stays-open"],
+    copies="Internet Anywhere 2.3.1 (CVE-1999-1500): a letter as the argument ends the process",
+)
+class _LettersEndTheSession(Session):
+    def is_argument(self, meaning: Argument, argument: bytes) -> bool:
+        is_right = super().is_argument(meaning, argument)
+        self.closing = not is_right and argument.isalpha()
+        return is_right
+
+    def malformed(self, keyword: str) -> bytes:
+        return b"" if self.closing else super().malformed(keyword)
+
+
+@fault(
+    "uidl-of-nothing-ends-the-session",
+    breaks=["rfc1939-3-stays-open"],
+    copies="Dovecot 2.1.8: UIDL of an empty maildrop ends the process",
+    edge=True,
+)
+class _UidlOfNothingEndsTheSession(Session):
+    def uidl_command(self, argument: bytes | None = None) -> bytes:
+        if argument is None and not self.messages:
+            self.closing = True
+            return b""
+        return super().uidl_command(argument)
+
+
+@fault(
+    "name-with-two-at-signs-ends-the-session",
+    breaks=["rfc1939-3-stays-open"],
+    copies="Apache James before 3.9: an address that cannot be parsed raises what nobody catches",
+    edge=True,
+)
+class _NameWithTwoAtSignsEndsTheSession(Session):
+    def user_command(self, name: bytes) -> bytes:
+        if name.count(b"@") > 1:
+            self.closing = True
+            return b""
+        return super().user_command(name)
+
+
+@fault(
+    "refused-number-ends-the-session",
+    breaks=["rfc1939-3-stays-open"],
+    copies="a message that is not there is an error of the session, and errors end sessions",
+    edge=True,
+)
+class _RefusedNumberEndsTheSession(Session):
+    def no_such_message(self) -> bytes:
+        self.closing = True
+        return super().no_such_message()
+
+
+@fault(
+    "colon-ends-the-session",
+    breaks=["rfc1939-3-unknown-command", "rfc1939-3-stays-open"],
+    copies="Dovecot before 2.3.21: a command word with a colon in it ends the process",
+    edge=True,
+)
+class _ColonEndsTheSession(Session):
+    def unknown(self, word: bytes) -> bytes:
+        if b":" in word:
+            self.closing = True
+            return b""
+        return super().unknown(word)

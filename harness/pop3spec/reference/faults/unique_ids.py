@@ -149,6 +149,17 @@ class _UniqueIdOf71Octets(Maildrops):
 
 
 @fault(
+    "no-unique-id-for-a-message-without-octets",
+    breaks=["rfc1939-7-unique-id-form"],
+    copies="servers met by getmail in 2007: the line of UIDL has the number and a blank",
+    edge=True,
+)
+class _NoUniqueIdForAMessageWithoutOctets(Maildrops):
+    def open(self, user: str) -> list[Message]:
+        return [m if m.size else replace(m, unique_id=b"") for m in super().open(user)]
+
+
+@fault(
     "uidl-n-in-another-form",
     breaks=["rfc1939-7-unique-id-fixed"],
     copies="Cyrus, April 2002: listing and single answer are printed in two formats",
@@ -244,6 +255,32 @@ class _UniqueIdOfTheSession(_AssignedIds):
 class _UniqueIdIsTheNumber(Maildrops):
     def open(self, user: str) -> list[Message]:
         return [replace(m, unique_id=b"id-%d" % m.number) for m in super().open(user)]
+
+
+class _RemembersWhatWasRead(Maildrops):
+    def __init__(self, store: Store, accounts: Mapping[str, str], stamp: str) -> None:
+        super().__init__(store, accounts, stamp)
+        self.read: set[str] = set()
+
+    def open(self, user: str) -> list[Message]:
+        return [
+            replace(m, unique_id=m.unique_id + b"S") if m.key in self.read else m
+            for m in super().open(user)
+        ]
+
+
+@fault(
+    "unique-id-of-flags",
+    breaks=["rfc1939-7-uidl-persistent"],
+    copies="Courier, June 2003: ids are made of what changes when a message was read",
+    edge=True,
+    parts=(_RemembersWhatWasRead,),
+)
+class _UniqueIdOfFlags(Session):
+    def retr_reply(self, message: Message, content: bytes) -> bytes:
+        assert isinstance(self.maildrops, _RemembersWhatWasRead)
+        self.maildrops.read.add(message.key)
+        return super().retr_reply(message, content)
 
 
 class _IdsSavedAtQuit(_AssignedIds):

@@ -1,6 +1,7 @@
 """Faults in marks and in what becomes of them: DELE, RSET, QUIT, UPDATE (sections 4 to 6)."""
 # ruff: noqa: ARG002 -- a step that replaces another need not use all that it is given
 
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 
 from pop3spec.protocol.commands import State
@@ -112,6 +113,55 @@ class _SecondDeleSucceeds(Session):
         if self.number(argument) in self.marked:
             return self.positive(b"message deleted")
         return super().dele_command(argument)
+
+
+@fault(
+    "dele-removes-at-once",
+    breaks=["rfc1939-6-no-quit-no-removal", "rfc1939-6-unmarked-stay", "rfc1939-5-rset-unmarks"],
+    copies="smtp4dev 738a75ff, netius 1.64.0: DELE deletes, so nothing can be taken back",
+)
+class _DeleRemovesAtOnce(Session):
+    def mark(self, message: Message) -> None:
+        super().mark(message)
+        self.maildrops.remove(self.user, [message])
+
+
+@fault(
+    "listings-clear-marks",
+    breaks=[
+        "rfc1939-5-dele-marked",
+        "rfc1939-5-list-without-marked",
+        "rfc1939-5-stat-without-marked",
+        "rfc1939-6-update-removes",
+        "rfc1939-7-uidl-without-marked",
+    ],
+    copies="lyrathorpe legacy-email-proxy: listings read the maildrop anew, and its marks are gone",
+)
+class _ListingsClearMarks(Session):
+    def perform(self, keyword: str, arguments: Sequence[bytes]) -> bytes:
+        if keyword in ("STAT", "LIST", "UIDL") and not arguments:
+            self.unmark()
+        return super().perform(keyword, arguments)
+
+
+@fault(
+    "stat-clears-marks-for-update",
+    breaks=["rfc1939-6-update-removes"],
+    copies="STAT writes the state of the session to a cache, and UPDATE takes it for written",
+    edge=True,
+)
+class _StatClearsMarksForUpdate(Session):
+    def __init__(self, maildrops: Maildrops, failed_login_delay: float = 0.0) -> None:
+        super().__init__(maildrops, failed_login_delay)
+        self.written: set[int] = set()
+
+    def stat_command(self) -> bytes:
+        self.written = set(self.marked)
+        return super().stat_command()
+
+    def update(self) -> bool:
+        self.marked -= self.written
+        return super().update()
 
 
 # RSET.
@@ -281,6 +331,19 @@ class _QuitBeforeLoginStaysOpen(Session):
 
 
 @fault(
+    "quit-stays-open-behind-update",
+    breaks=["rfc1939-6-close"],
+    copies="WildDuck before October 2023: behind the removal nobody closes the connection",
+    edge=True,
+)
+class _QuitStaysOpenBehindUpdate(Session):
+    def quit_command(self) -> bytes:
+        reply = super().quit_command()
+        self.closing = not self.marked
+        return reply
+
+
+@fault(
     "commands-behind-quit-answered",
     breaks=["rfc1939-6-close"],
     copies="what was read together with QUIT is worked off before the connection is closed",
@@ -306,6 +369,35 @@ class _CommandsBehindQuitAnswered(Session):
 class _UpdateRemovesNothing(Session):
     def update(self) -> bool:
         return True
+
+
+@fault(
+    "update-behind-the-farewell",
+    breaks=["rfc1939-6-update-removes"],
+    copies="GreenMail, Inbucket and Mailpit of 2026: QUIT is answered, and then mail is removed",
+    edge=True,
+)
+class _UpdateBehindTheFarewell(Session):
+    def update(self) -> bool:
+        marked = [message for message in self.messages if message.number in self.marked]
+        if marked:
+            later = threading.Timer(0.5, self.maildrops.remove, (self.user, marked))
+            later.daemon = True
+            later.start()
+        return True
+
+
+@fault(
+    "last-message-is-never-removed",
+    breaks=["rfc1939-6-update-removes"],
+    copies="a maildrop without a message would have no file, so that UPDATE leaves one in it",
+    edge=True,
+)
+class _LastMessageIsNeverRemoved(Session):
+    def update(self) -> bool:
+        if self.messages and not self.visible():
+            self.marked.discard(len(self.messages))
+        return super().update()
 
 
 @fault(
@@ -335,6 +427,26 @@ class _RetrImpliesDele(Session):
 
     def update(self) -> bool:
         self.marked |= self.retrieved
+        return super().update()
+
+
+@fault(
+    "top-implies-dele",
+    breaks=["rfc1939-6-unmarked-stay"],
+    copies="GNU mailutils in 2007: TOP counts as reading, and what was read is removed at QUIT",
+    edge=True,
+)
+class _TopImpliesDele(Session):
+    def __init__(self, maildrops: Maildrops, failed_login_delay: float = 0.0) -> None:
+        super().__init__(maildrops, failed_login_delay)
+        self.seen: set[int] = set()
+
+    def top_reply(self, message: Message, content: bytes, count: int) -> bytes:
+        self.seen.add(message.number)
+        return super().top_reply(message, content, count)
+
+    def update(self) -> bool:
+        self.marked |= self.seen
         return super().update()
 
 
