@@ -1,0 +1,51 @@
+"""SASL from the client's side: `begin` a run of one of MECHANISMS, perhaps with one of TWISTS."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from pop3spec.sasl.bearer import oauthbearer, xoauth2
+from pop3spec.sasl.digests import CramMd5, DigestMd5
+from pop3spec.sasl.exchange import Answer, Client, Identity, Judged, Unanswerable
+from pop3spec.sasl.simple import SIMPLE
+from pop3spec.sasl.twisted_scram import SCRAM_TWISTS, TwistedScram
+from pop3spec.sasl.twists import MESSAGE_TWISTS, Twisted
+
+__all__ = [
+    "MECHANISMS",
+    "TWISTS",
+    "Answer",
+    "Client",
+    "Identity",
+    "Judged",
+    "Unanswerable",
+    "begin",
+]
+
+_SCRAM = ("SCRAM-SHA-1", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS")
+
+# What a client does wrong on purpose.
+TWISTS = (*MESSAGE_TWISTS, *SCRAM_TWISTS)
+
+
+def _scram(identity: Identity, mechanism: str) -> Client:
+    from pop3spec.sasl.scram import Scram  # its library is slow to load
+
+    return Scram(identity, mechanism)
+
+
+MECHANISMS: Mapping[str, Callable[[Identity], Client]] = {
+    **SIMPLE,
+    "CRAM-MD5": CramMd5,
+    "DIGEST-MD5": DigestMd5,
+    **{name: partial(_scram, mechanism=name) for name in _SCRAM},
+    "OAUTHBEARER": oauthbearer,
+    "XOAUTH2": xoauth2,
+}
+
+
+def begin(mechanism: str, identity: Identity, twist: str | None = None) -> Client:
+    """A run of a mechanism; the twists of SCRAM are for SCRAM alone."""
+    if twist in SCRAM_TWISTS:
+        return TwistedScram(identity, mechanism, SCRAM_TWISTS[twist])
+    client = MECHANISMS[mechanism](identity)
+    return Twisted(client, MESSAGE_TWISTS[twist]) if twist else client

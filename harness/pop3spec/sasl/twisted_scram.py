@@ -1,0 +1,99 @@
+"""SCRAM by a client that does one thing wrong, with a proof that fits to what it says.
+
+The library of `scram` sends nothing wrong, so that this is made of RFC 5802, section 3.
+"""
+
+import hashlib
+import hmac
+import re
+from base64 import b64decode, b64encode
+from dataclasses import dataclass
+from secrets import token_urlsafe
+
+from pop3spec.sasl.exchange import Answer, Identity, Judged, Unanswerable
+
+_FIRST = re.compile(r"r=([^,]+),s=([^,]+),i=([1-9][0-9]{0,6})")
+
+
+@dataclass(frozen=True)
+class Twist:
+    """What is said instead of what is right; `{}` stands for the right thing.
+
+    `header` and `bare` are of the first message, `repeated` is the header and `nonce` the
+    nonce of the last one; `more` stands behind that nonce.
+    """
+
+    header: str = "{}"
+    bare: str = "{}"
+    repeated: str = "{}"
+    more: str = ""
+    whole_nonce: bool = True
+    same_nonce: bool = True
+
+
+# By its name what a client does wrong, or in another way than most (sections 5.1, 6 and 7).
+SCRAM_TWISTS = {
+    "another-nonce": Twist(same_nonce=False),
+    "half-a-nonce": Twist(whole_nonce=False),
+    "another-binding": Twist(repeated="y,,"),
+    "unknown-extension": Twist(bare="{},x=1"),
+    "unknown-extension-last": Twist(more=",x=1"),
+    "mandatory-extension": Twist(bare="m=1,{}"),
+    "unknown-binding": Twist(header="p=tls-of-nobody,,", repeated="p=tls-of-nobody,,"),
+    "binding-believed-missing": Twist(header="y,,", repeated="y,,"),
+    "unknown-flag": Twist(header="x,,", repeated="x,,"),
+}
+
+
+class TwistedScram:
+    """A run without channel binding; what the server proves is not looked at."""
+
+    def __init__(self, identity: Identity, mechanism: str, twist: Twist) -> None:
+        self._identity = identity
+        self._hash = "sha256" if "SHA-256" in mechanism else "sha1"
+        self._twist = twist
+        self._nonce = token_urlsafe(18)
+        name = identity.user.replace("=", "=3D").replace(",", "=2C")
+        self._bare = twist.bare.replace("{}", f"n={name},r={self._nonce}")
+        authzid = f"a={identity.authzid}" if identity.authzid else ""
+        self._header = f"n,{authzid},"
+        self._stage = 0
+
+    def first(self) -> bytes:
+        """Header, name and nonce."""
+        self._stage = 1
+        return (self._twist.header.replace("{}", self._header) + self._bare).encode()
+
+    def answer(self, challenge: bytes) -> Answer:
+        """The proof, then nothing."""
+        if self._stage == 0 and not challenge:
+            return Answer(self.first())
+        if self._stage == 1:
+            self._stage = 2
+            return Answer(self._last(challenge.decode("utf-8", "replace")))
+        return Answer(b"")
+
+    def _last(self, server_first: str) -> bytes:
+        found = _FIRST.match(server_first)
+        if found is None:
+            raise Unanswerable("a message that no proof can be made of")
+        nonce, salt, iterations = found.groups()
+        if not self._twist.whole_nonce:
+            nonce = self._nonce
+        if not self._twist.same_nonce:
+            nonce = nonce[:-1] + ("A" if nonce[-1] != "A" else "B")
+        header = self._twist.repeated.replace("{}", self._header)
+        last = f"c={b64encode(header.encode()).decode()},r={nonce}{self._twist.more}"
+        shared = ",".join((self._bare, server_first, last)).encode()
+        salted = hashlib.pbkdf2_hmac(
+            self._hash, self._identity.password.encode(), b64decode(salt), int(iterations)
+        )
+        key = hmac.digest(salted, b"Client Key", self._hash)
+        stored = hashlib.new(self._hash, key).digest()
+        signature = hmac.digest(stored, shared, self._hash)
+        proof = bytes(one ^ other for one, other in zip(key, signature, strict=True))
+        return f"{last},p={b64encode(proof).decode()}".encode()
+
+    def end(self) -> tuple[Judged, ...]:
+        """Nothing is judged here but what the exchange comes to."""
+        return ()
