@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Iterable
+from urllib.parse import quote_from_bytes
 
 from pop3spec.protocol.text import show
 from pop3spec.target import Account
@@ -10,11 +11,12 @@ from pop3spec.transcript import MIN_SECRET, Masker, masker_of
 
 
 def masker_for(accounts: Iterable[Account], more: Iterable[bytes] = ()) -> Masker:
-    """Hides the accounts' passwords and what is easily turned back into them."""
+    """Hides the accounts' passwords and tokens, and what is easily turned back into them."""
     forms: set[bytes] = set()
     for account in accounts:
         forms |= forms_of(account.password.encode())
         forms |= login_forms(account)
+        forms |= forms_of(account.token.encode())
     for secret in more:
         forms |= forms_of(secret)
     return masker_of(forms)
@@ -26,6 +28,9 @@ def forms_of(secret: bytes) -> set[bytes]:
         return set()
     forms = {secret, secret.hex().encode(), secret.hex().upper().encode()}
     forms.add(show(secret).encode())
+    # As a URL has it, and as a careless server repeats it.
+    forms |= {quote_from_bytes(secret, safe=safe).encode() for safe in ("", "/")}
+    forms |= {secret.upper(), secret.lower()}
     forms |= _base64_forms(secret)
     for name in ("md5", "sha1", "sha256", "sha512"):
         digest = hashlib.new(name, secret, usedforsecurity=False).digest()
@@ -44,6 +49,10 @@ def login_forms(account: Account) -> set[bytes]:
     }
 
 
+# RFC 4648, section 5.
+_FOR_URLS = bytes.maketrans(b"+/", b"-_")
+
+
 def _base64_forms(secret: bytes) -> set[bytes]:
     """What base64 of any text that holds the secret has to hold."""
     forms = {base64.b64encode(secret)}
@@ -51,4 +60,4 @@ def _base64_forms(secret: bytes) -> set[bytes]:
         encoded = base64.b64encode(b"\0" * shift + secret).rstrip(b"=")
         # The first and last characters depend on the neighbours.
         forms.add(encoded[(shift * 8 + 5) // 6 : (shift + len(secret)) * 8 // 6])
-    return forms
+    return forms | {form.translate(_FOR_URLS) for form in forms}

@@ -6,6 +6,8 @@ transport and login the scenarios use, and which optional features are offered.
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
@@ -23,6 +25,9 @@ from pop3spec.transcript import Exchange
 _BACK_OFF = (0.1, 0.3, 1.0, 2.0)
 
 Given = TypeVar("Given")
+
+# Messages of the probe that are delivered at the same time.
+_MOST_DELIVERIES = 8
 
 # Optional commands that a server without CAPA may have all the same.
 _OPTIONAL = {"TOP": "TOP 1 0", "UIDL": "UIDL"}
@@ -46,6 +51,11 @@ class Observed:
     login_problem: str = ""
     is_refused: bool = False
     door_problem: str = ""
+
+    def features_on(self, transport: Transport) -> frozenset[str]:
+        """What scenarios may require that run on this transport."""
+        del transport
+        return self.features
 
     @property
     def transport(self) -> Transport:
@@ -170,7 +180,8 @@ def _look_before_login(observed: Observed, session: Session) -> Observed:
     features = set()
     if session.timestamp is not None:
         features.add("APOP")
-    observed = replace(observed, greeting=show(line.rstrip(b"\r\n"), 512))
+    shown = show(line.rstrip(b"\r\n"), 512)
+    observed = replace(observed, greeting=shown, tls_version=session.tls_version)
     listed = _capabilities(session)
     if listed is None:
         return replace(observed, features=frozenset(features))
@@ -256,7 +267,7 @@ def _first_login(
             if error.is_limit:
                 raise
             continue
-        chosen = replace(observed, use_apop=attempt.use_apop)
+        chosen = replace(observed, use_apop=attempt.use_apop, tls_version=session.tls_version)
         if not target.transports and attempt.transport is not observed.transport:
             chosen = replace(chosen, transports=(attempt.transport,))
         return chosen, session
@@ -329,18 +340,48 @@ def _try_door(
     recorder: Recorder,
     observed: Observed,
 ) -> Observed:
-    """Put one message into each mailbox and look whether the target shows it."""
-    for mailbox in mailboxes:
-        if mailbox.problem:
-            continue
-        try:
-            found = _see_one_message(target, mailbox, door, recorder, observed)
-            observed = replace(observed, features=observed.features | found)
-        except DoorError as error:
-            return replace(observed, door_problem=str(error))
-        except SessionRefused as error:
-            mailbox.problem = f"{mailbox.account.user}: {error}"
+    """Put one message into each mailbox and look whether the target shows it.
+
+    A mailbox whose door does not work is not used, unless there is no other.
+    """
+    tried = [mailbox for mailbox in mailboxes if not mailbox.problem]
+    # What a delivery leaves behind that was given up is removed at the end of the run.
+    for mailbox in tried:
+        mailbox.filling += 1
+    try:
+        # All at once, for a delivery that hangs takes long.
+        with ThreadPoolExecutor(_MOST_DELIVERIES) as threads:
+            problems = list(threads.map(partial(_put_one_message, door), tried))
+        for place, mailbox in enumerate(tried):
+            if problems[place]:
+                continue
+            try:
+                found = _see_one_message(target, mailbox, door, recorder, observed)
+                observed = replace(observed, features=observed.features | found)
+            except DoorError as error:
+                problems[place] = str(error)
+            except SessionRefused as error:
+                mailbox.problem = f"{mailbox.account.user}: {error}"
+    except BaseException:
+        for mailbox in tried:
+            with suppress(DoorError):
+                door.clear(mailbox.account.user)
+        raise
+    if all(problems[place] or mailbox.problem for place, mailbox in enumerate(tried)):
+        return replace(observed, door_problem=next(filter(None, problems), ""))
+    for mailbox, problem in zip(tried, problems, strict=True):
+        if problem:
+            mailbox.problem = f"{mailbox.account.user}: {problem}"
     return observed
+
+
+def _put_one_message(door: Door, mailbox: Mailbox) -> str:
+    """Why the door cannot put a message there, '' if it did."""
+    try:
+        door.fill(mailbox.account.user, [PROBE_MESSAGE])
+    except DoorError as error:
+        return str(error)
+    return ""
 
 
 def _see_one_message(
@@ -352,17 +393,17 @@ def _see_one_message(
 ) -> set[str]:
     """The optional commands that work with a message there; DoorError if it is not."""
     user = mailbox.account.user
-    door.fill(user, [PROBE_MESSAGE])
-    mailbox.filling += 1
-    session = open_session(
-        target,
-        recorder,
-        observed.transport,
-        name="probe",
-        account=mailbox.account,
-        capabilities=observed.announced,
-    )
+    session = None
     try:
+        session = open_session(
+            target,
+            recorder,
+            observed.transport,
+            name="probe",
+            account=mailbox.account,
+            may_delete=True,  # all that is there is ours
+            capabilities=observed.announced,
+        )
         session.log_in(mailbox.account, use_apop=observed.use_apop)
         drop = session.exchange("STAT").drop_listing
         listings = session.exchange("LIST").scan_listings
@@ -373,7 +414,8 @@ def _see_one_message(
         }
         session.quit()
     finally:
-        session.close()
+        if session is not None:
+            session.close()
         door.clear(user)
         mailbox.filling += 1
     counts = (drop.count if drop else None, len(listings) if listings is not None else None)

@@ -22,7 +22,7 @@ from pop3spec.masking import masker_for
 from pop3spec.probe import Observed
 from pop3spec.runner import Judge
 from pop3spec.scenario import load_scenarios
-from pop3spec.target import Account, Address, Target
+from pop3spec.target import Account, Address, Target, Transport
 from pop3spec.verdict import Verdict
 
 ONE = b"Subject: one\r\n\r\nfirst\r\n.\r\n"
@@ -205,6 +205,17 @@ def test_an_empty_filling_empties_and_cleaning_twice_does_no_harm(
     assert door.contents("alice") == []
     door.clear("alice")
     door.clear("alice")
+    assert door.contents("alice") == []
+
+
+def test_a_message_that_begins_with_the_blank_line_is_known_again(
+    case: Case, mail: Path, listener: Listener
+) -> None:
+    door = opened(case.spec(mail, listener))
+
+    door.fill("alice", [b"\r\nbody\r\n"])
+
+    opened(case.spec(mail, listener)).clear("alice")
     assert door.contents("alice") == []
 
 
@@ -547,7 +558,7 @@ def test_a_message_that_the_door_cannot_carry_blocks_its_scenario(mail: Path) ->
     door = opened(f"mbox:{mail}/{{user}}.mbox")
     judge = Judge(target, Observed(), door, masker_for(target.accounts))
 
-    outcome = judge.why_not(scenario, Mailbox(account))
+    outcome = judge.why_not(scenario, Transport.PLAIN, Mailbox(account))
 
     assert outcome is not None
     assert outcome.verdict is Verdict.BLOCKED

@@ -51,6 +51,16 @@ def test_names_rise_in_the_order_of_delivery(maildir: Path) -> None:
     assert stored == [*messages, TWO]
 
 
+def test_a_file_with_a_long_name_is_one_of_ours(maildir: Path) -> None:
+    filled = door(maildir)
+    filled.fill("alice", [ONE])
+    filled.add_named("alice", TWO, 200)
+
+    assert len(files(maildir)[-1].name) == 200
+    filled.clear("alice")
+    assert files(maildir) == []
+
+
 def test_a_filling_takes_the_place_of_the_one_before(maildir: Path) -> None:
     filled = door(maildir)
     filled.fill("alice", [ONE, ONE])

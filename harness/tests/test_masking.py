@@ -24,6 +24,8 @@ ECHOES = {
     "sha1": hashlib.sha1(SECRET).hexdigest().encode(),
     "sha256": hashlib.sha256(SECRET).hexdigest().encode(),
     "sha512 in base64": base64.b64encode(hashlib.sha512(SECRET).digest()),
+    "base64 for URLs": base64.urlsafe_b64encode(SECRET),
+    "upper case": SECRET.upper(),
     "PLAIN": base64.b64encode(b"\0alice\0" + SECRET),
     "PLAIN with an authorization identity": base64.b64encode(b"alice\0alice\0" + SECRET),
 }
@@ -68,3 +70,14 @@ def test_a_password_that_holds_another_is_hidden_as_a_whole() -> None:
 
 def test_more_secrets_are_hidden_on_request() -> None:
     assert masker_for([], [b"a-token"]).mask(b"+OK a-token") == b"+OK ***"
+
+
+@pytest.mark.parametrize(
+    "text", ["PASS correct-ho…", "'PASS correct-ho...", "'it was ...ct-horse'"]
+)
+def test_what_a_shortened_quotation_leaves_of_a_password_is_hidden(text: str) -> None:
+    masked = masker_for([ALICE]).mask_text(text)
+
+    assert "***" in masked
+    assert "orrect" not in masked
+    assert "horse" not in masked

@@ -222,6 +222,60 @@ def test_a_door_that_leads_elsewhere_is_found_out(server: ReferenceServer) -> No
     assert "the target shows 0" in observed.door_problem
 
 
+def test_a_mailbox_whose_door_fails_is_not_used_where_others_are(
+    server: ReferenceServer, store: MemoryStore
+) -> None:
+    store.deliver("alice", b"Subject: precious\r\n\r\n")
+    mailboxes = [Mailbox(ALICE), Mailbox(BOB)]
+
+    observed = probe(target_of(server), mailboxes, MemoryDoor(store), Recorder())
+
+    assert observed.door_problem == ""
+    assert mailboxes[0].problem.startswith("alice: the maildrop of 'alice' holds 1 messages")
+    assert mailboxes[1].problem == ""
+    assert [len(store.entries(user)) for user in ("alice", "bob")] == [1, 0]
+
+
+def test_where_no_door_works_the_mailboxes_are_there_to_be_looked_at(
+    server: ReferenceServer, store: MemoryStore
+) -> None:
+    for account in (ALICE, BOB):
+        store.deliver(account.user, b"Subject: precious\r\n\r\n")
+    mailboxes = [Mailbox(ALICE), Mailbox(BOB)]
+
+    observed = probe(target_of(server), mailboxes, MemoryDoor(store), Recorder())
+
+    assert observed.door_problem.startswith("the maildrop of 'alice' holds 1 messages")
+    assert [mailbox.problem for mailbox in mailboxes] == ["", ""]
+
+
+def test_mail_of_others_that_top_showed_is_not_behind_a_quit() -> None:
+    after = (*NO_CAPA, "TOP 1 0", b"+OK\r\nA: b\r\n\r\n.\r\n", "UIDL", b"-ERR\r\n")
+    recorder = Recorder()
+    with Scripted(LOOK, [HELLO, *LOGIN, *after]) as scripted:
+        probe(scripted.target(), [Mailbox(ALICE)], None, recorder)
+
+    assert [each.keyword for each in recorder.transcript][-2:] == ["TOP", "UIDL"]
+
+
+class Interrupted(MemoryDoor):
+    """An interrupt comes while the last of the mailboxes is filled."""
+
+    def fill(self, user: str, messages: Sequence[bytes]) -> None:
+        super().fill(user, messages)
+        if user == BOB.user:
+            raise KeyboardInterrupt
+
+
+def test_a_probe_that_is_interrupted_takes_back_what_it_delivered(
+    server: ReferenceServer, store: MemoryStore
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        probe(target_of(server), [Mailbox(ALICE), Mailbox(BOB)], Interrupted(store), Recorder())
+
+    assert [store.entries(account.user) for account in (ALICE, BOB)] == [[], []]
+
+
 def test_foreign_mail_closes_the_door_and_stays(
     server: ReferenceServer, store: MemoryStore
 ) -> None:

@@ -39,3 +39,6 @@ class Door(Protocol):
 
     def contents(self, user: str) -> list[bytes]:
         """The messages that are in the store now, in no particular order."""
+
+    def marks(self, user: str) -> list[str]:
+        """How the store marks each message, such as with flags; '' where it has no marks."""

@@ -7,9 +7,7 @@ own, does not see the accounts' passwords in POP3SPEC_ACCOUNT, and is ended with
 children when it takes too long. What it does to the message is its own affair: most
 agents put header fields before it.
 
-Stock messages that it cannot carry: `first-line-a-dot`, `no-final-line-end`,
-`no-octets`; and where an agent delivers into an mbox, `from-line`. It refuses others:
-see `delivery`.
+What it refuses: see `delivery`.
 """
 
 import os
@@ -45,18 +43,18 @@ class CommandDelivery:
         words = [word.replace("{user}", user) for word in self._words]
         for message in messages:
             try:
-                with TemporaryFile() as given, TemporaryFile() as said:
+                with TemporaryFile() as given, TemporaryFile() as wrote, TemporaryFile() as said:
                     given.write(message.replace(b"\r\n", b"\n"))
                     given.seek(0)
-                    self._run(words, given, said)
+                    self._run(words, given, wrote, said)
             except OSError as error:
                 raise DoorError(f"{self.name} cannot be run: {error.strerror}") from error
 
-    def _run(self, words: list[str], given: BinaryIO, said: BinaryIO) -> None:
+    def _run(self, words: list[str], given: BinaryIO, wrote: BinaryIO, said: BinaryIO) -> None:
         with subprocess.Popen(  # noqa: S603  # the user's own command, and no shell
             words,
             stdin=given,
-            stdout=subprocess.DEVNULL,
+            stdout=wrote,
             stderr=said,
             env={name: value for name, value in os.environ.items() if name not in _SECRETS},
             start_new_session=True,
@@ -70,7 +68,11 @@ class CommandDelivery:
                     raise DoorError(f"{self.name} did not end within {DONE_WITHIN:g} s") from None
                 raise
         if code != 0:
-            said.seek(0)
-            line = readable(next(iter(said.read(4096).strip().splitlines()), b""))
+            line = _first_line(said) or _first_line(wrote) or "no words"
             how = f"exit code {code}" if code > 0 else f"signal {-code}"
-            raise DoorError(f"{self.name} refuses a message with {how}: {line or 'no words'}")
+            raise DoorError(f"{self.name} refuses a message with {how}: {line}")
+
+
+def _first_line(file: BinaryIO) -> str:
+    file.seek(0)
+    return readable(next(iter(file.read(4096).strip().splitlines()), b""))

@@ -24,7 +24,8 @@ ARRIVES_WITHIN = 10.0
 BETWEEN_LOOKS = 0.01
 QUOTED = 200
 
-_LONG = re.compile(rb"[^\r\n]{999}")
+# From the start of a line, for else the search begins anew at each octet.
+_LONG = re.compile(rb"(?:\A|\n)[^\r\n]{999}")
 _NO_FIELD = re.compile(rb"(?!\r\n|[!-9;-~]+[ \t]*:)")
 _DELIVERY_FIELD = re.compile(rb"^(Return-Path|Delivered-To)[ \t]*:", re.MULTILINE | re.IGNORECASE)
 
@@ -100,6 +101,10 @@ class DeliveryDoor:
     def contents(self, user: str) -> list[bytes]:
         """The messages in the store."""
         return self._kept_by().contents(user)
+
+    def marks(self, user: str) -> list[str]:
+        """How the store marks the messages."""
+        return self._kept_by().marks(user)
 
     def _kept_by(self) -> Store:
         if self._store is None:

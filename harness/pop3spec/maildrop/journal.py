@@ -52,7 +52,7 @@ def own_part(message: bytes) -> bytes:
     fields = []
     for field in _FOLD.sub(b" ", header).split(b"\n"):
         name, _, value = field.partition(b":")
-        if name.strip().lower() not in ADDED_FIELDS:
+        if field and name.strip().lower() not in ADDED_FIELDS:
             fields.append(name.strip() + b":" + b" ".join(value.split()))
     return b"\n".join(sorted(fields)) + b"\n\n" + body.strip(b"\n")
 

@@ -8,13 +8,14 @@ host and port, lmtp:///run/dovecot/lmtp, is a local socket.
 Line ends are CRLF, and lines that begin with a dot are stuffed, as the protocol wants
 it. The server puts header fields before the message.
 
-Stock messages that it cannot carry: `first-line-a-dot`, `no-final-line-end`,
-`no-octets`. It refuses others: see `delivery`.
+What it refuses: see `delivery`.
 """
 
 import smtplib
-from collections.abc import Sequence
-from contextlib import suppress
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from urllib.parse import parse_qs
 
 from pop3spec.maildrop import DoorError
@@ -46,25 +47,55 @@ class LmtpDelivery:
     def deliver(self, user: str, messages: Sequence[bytes]) -> None:
         """Hand over the messages; the first refusal ends it."""
         recipient = f"{user}@{self._domain}" if self._domain else user
-        if not recipient.isascii():
-            raise DoorError(f"{self.name}: {recipient!r} is not ASCII, as an address is")
+        if not (recipient.isascii() and recipient.isprintable()):
+            raise DoorError(f"{self.name}: {recipient!r} is not printable ASCII, as an address is")
         try:
             # A name of our own, since looking one up may take seconds.
             client = smtplib.LMTP(local_hostname="localhost")
-            client.timeout = ANSWERS_WITHIN
+            # Longer than the whole may take, so that it is known why it ended.
+            client.timeout = ANSWERS_WITHIN + 1
             try:
-                self._wanted(client.connect(self._host, self._port), "the connection")
-                self._wanted(client.ehlo(), "LHLO")
+                with self._bounded(client):
+                    self._wanted(client.connect(self._host, self._port), "the connection")
+                    self._wanted(client.ehlo(), "LHLO")
                 for message in messages:
-                    self._hand_over(client, recipient, message)
-                with suppress(smtplib.SMTPException, OSError):
+                    with self._bounded(client):
+                        self._hand_over(client, recipient, message)
+                with suppress(smtplib.SMTPException, OSError), self._bounded(client):
                     client.quit()
             finally:
                 client.close()
+        except smtplib.SMTPResponseException as error:
+            raise DoorError(f"{self.name}: {readable(_octets(error.smtp_error))}") from error
         except smtplib.SMTPException as error:
             raise DoorError(f"{self.name}: {readable(str(error).encode())}") from error
+        except TimeoutError as error:
+            raise DoorError(f"{self.name} is not done within {ANSWERS_WITHIN:g} s") from error
         except OSError as error:
             raise DoorError(f"{self.name}: {error.strerror or error}") from error
+
+    @contextmanager
+    def _bounded(self, client: smtplib.LMTP) -> Iterator[None]:
+        """TimeoutError when it takes too long: a server may keep us busy without an end."""
+        done = threading.Event()
+
+        def end() -> None:
+            if not done.wait(ANSWERS_WITHIN) and client.sock is not None:
+                done.set()
+                with suppress(OSError):
+                    client.sock.shutdown(socket.SHUT_RDWR)
+
+        watch = threading.Thread(target=end, daemon=True)
+        watch.start()
+        try:
+            yield
+        except (smtplib.SMTPException, OSError) as error:
+            if done.is_set():
+                raise TimeoutError from error
+            raise
+        finally:
+            done.set()
+            watch.join()
 
     def _hand_over(self, client: smtplib.LMTP, recipient: str, message: bytes) -> None:
         options = []
@@ -82,6 +113,12 @@ class LmtpDelivery:
 
     def _wanted(self, reply: tuple[int, bytes | str], what: str, mend: str = "") -> None:
         code, words = reply
+        text = readable(_octets(words))
+        if code < 0:
+            raise DoorError(f"{self.name} answers {what} with what is no LMTP: {text}")
         if not 200 <= code < 300:
-            text = readable(words if isinstance(words, bytes) else words.encode())
             raise DoorError(f"{self.name} refuses {what}: {code} {text}{mend}")
+
+
+def _octets(words: bytes | str) -> bytes:
+    return words if isinstance(words, bytes) else words.encode()

@@ -7,8 +7,7 @@ that another door delivered by the journal; every other file is foreign and
 stays. A file that root delivers gets the owner of the Maildir, so that the
 server can move it to `cur`.
 
-Stock messages that it cannot carry: none, but a stored CRLF would be outside
-of what Maildir promises, so the door stores none.
+A CR that is not part of a line end stays as it is: CR CRLF becomes CRLF in the file.
 """
 
 import os
@@ -81,12 +80,20 @@ class MaildirDoor:
         """Deliver one more message."""
         self._deliver(self._maildir(user), message)
 
+    def add_named(self, user: str, message: bytes, name_octets: int) -> None:
+        """Deliver one more message, as a file whose name has so many octets at least."""
+        self._deliver(self._maildir(user), message, name_octets)
+
     def clear(self, user: str) -> None:
         """Remove the files that the suite delivered."""
         maildir = self._maildir(user)
         # Again, for the server may move a file from new to cur between the two.
         while ours := self._ours(maildir, list(self._files(maildir))):
             for path in ours:
+                self._remove(path)
+        # What a run left that died in the middle of a delivery.
+        for path in self._files(maildir, ("tmp",)):
+            if _OURS.match(path.name):
                 self._remove(path)
 
     def contents(self, user: str) -> list[bytes]:
@@ -96,6 +103,13 @@ class MaildirDoor:
             octets.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
             for octets in found
             if octets is not None
+        ]
+
+    def marks(self, user: str) -> list[str]:
+        """The directory and the flags of each message."""
+        return [
+            f"{path.parent.name} {path.name.partition(':2,')[2]}".rstrip()
+            for path in self._files(self._maildir(user))
         ]
 
     def announce(self, user: str, message: bytes) -> None:
@@ -110,7 +124,7 @@ class MaildirDoor:
         """
         maildir = self._maildir(user)
         for folder in ("new", "cur"):
-            with suppress(FileNotFoundError):
+            with suppress(OSError):
                 os.utime(maildir / folder)
 
     def _place(self, maildir: Path) -> str:
@@ -139,8 +153,8 @@ class MaildirDoor:
         except OSError as error:
             raise DoorError(f"{path} cannot be read: {error.strerror}") from error
 
-    def _files(self, maildir: Path) -> Iterator[Path]:
-        for folder in ("new", "cur"):
+    def _files(self, maildir: Path, folders: Sequence[str] = ("new", "cur")) -> Iterator[Path]:
+        for folder in folders:
             try:
                 names = sorted(os.listdir(maildir / folder))
             except FileNotFoundError:
@@ -155,14 +169,15 @@ class MaildirDoor:
         except OSError as error:
             raise DoorError(f"{path} cannot be removed: {error.strerror}") from error
 
-    def _deliver(self, maildir: Path, message: bytes) -> None:
+    def _deliver(self, maildir: Path, message: bytes, name_octets: int = 0) -> None:
         now = time.time_ns()
         name = (
             f"{now // 10**9}.M{now // 1000 % 10**6:06}P{os.getpid()}"
             f"Q{next(self._numbers):06}{MARK}.{self._host}"
-        )
+        ).ljust(name_octets, "x")
+        made: list[Path] = []
         try:
-            owner = self._owner(maildir)
+            owner = self._owner(maildir, made)
             temporary = maildir / "tmp" / name
             try:
                 temporary.write_bytes(message.replace(b"\r\n", b"\n"))
@@ -173,6 +188,9 @@ class MaildirDoor:
                 temporary.unlink(missing_ok=True)
                 raise
         except OSError as error:
+            for folder in reversed(made):
+                with suppress(OSError):
+                    folder.rmdir()
             raise DoorError(f"{maildir}: no delivery: {error.strerror}") from error
 
     def _base(self, maildir: Path) -> Path:
@@ -182,14 +200,15 @@ class MaildirDoor:
             raise DoorError(f"{base} is no directory; create it, or correct --maildrop")
         return base
 
-    def _owner(self, maildir: Path) -> tuple[int, int] | None:
-        """Make the Maildir if only that is missing; its owner if we have to hand files over."""
+    def _owner(self, maildir: Path, made: list[Path]) -> tuple[int, int] | None:
+        """Make what is missing of the Maildir; its owner if we have to hand files over."""
         status = self._base(maildir).stat()
         hands_over = os.geteuid() == 0 and status.st_uid != 0
         owner = (status.st_uid, status.st_gid) if hands_over else None
         for folder in (maildir, *(maildir / name for name in _FOLDERS)):
             if not folder.exists():
                 folder.mkdir(mode=0o700)
+                made.append(folder)
                 if owner is not None:
                     os.chown(folder, *owner)
         return owner

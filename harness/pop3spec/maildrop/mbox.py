@@ -17,8 +17,7 @@ file of this very second may wait the second out, since it could not see another
 within it. To keep such changes visible, the door never gives the same second twice to
 one file.
 
-Stock messages that it cannot carry: `first-line-a-dot`, `from-line`,
-`no-final-line-end`, `no-octets`. It refuses a message without a line end at its end,
+It refuses a message without a line end at its end,
 without a header or the blank line behind it, or with a line end that is not CRLF, since
 the store could not show them unchanged; and one with a header field that mbox stores
 use for themselves, or without a value, for servers that rewrite the file write such a
@@ -55,7 +54,7 @@ _PSEUDO_SUBJECT = re.compile(
     rb"^Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA\n", re.MULTILINE
 )
 _STORE_FIELD = re.compile(
-    rb"^(Status|X-Status|X-UID|X-UIDL|X-Keywords|X-IMAP|X-IMAPbase|Content-Length)[ \t]*:",
+    rb"^(Status|X-Status|X-UID|X-UIDL|X-Keywords|X-IMAP|X-IMAPbase|Content-Length)[ \t]*:([^\n]*)",
     re.MULTILINE | re.IGNORECASE,
 )
 _NO_FIELD = re.compile(rb"(?!\n|[!-9;-~]+[ \t]*:)")
@@ -140,11 +139,20 @@ class MboxDoor:
         path = self._path(user)
         if not _exists(path):
             return []
+        return [message.replace(b"\n", b"\r\n") for message in self._messages(path)]
+
+    def marks(self, user: str) -> list[str]:
+        """The header fields of each message that the store uses for itself."""
+        path = self._path(user)
+        if not _exists(path):
+            return []
+        headers = (message.partition(b"\n\n")[0] for message in self._messages(path))
+        return [", ".join(map(_mark, _STORE_FIELD.findall(header))) for header in headers]
+
+    def _messages(self, path: Path) -> list[bytes]:
         with _locked(path), _opened(path) as file:
             entries = _entries(path, file.read())
-        return [
-            _message_of(entry).replace(b"\n", b"\r\n") for entry in entries if not _is_pseudo(entry)
-        ]
+        return [_message_of(entry) for entry in entries if not _is_pseudo(entry)]
 
     def announce(self, user: str, message: bytes) -> None:
         """A message will come, delivered by the suite through another door."""
@@ -174,14 +182,19 @@ class MboxDoor:
         return b"From " + SENDER + b" " + date + b"\n" + text + line_end + b"\n"
 
     def _rewrite(self, path: Path, change: Callable[[list[bytes]], bytes]) -> None:
-        _make(path)
-        with _locked(path), _opened(path) as file:
-            before = file.read()
-            after = change(_entries(path, before))
-            if after == before:
-                return
-            _replace(file, before, after)
-            self._set_back(path, file)
+        is_made = _make(path)
+        try:
+            with _locked(path), _opened(path) as file:
+                before = file.read()
+                after = change(_entries(path, before))
+                if after == before:
+                    return
+                _replace(file, before, after)
+                self._set_back(path, file)
+        except BaseException:
+            if is_made:
+                _remove_empty(path)
+            raise
 
     def _set_back(self, path: Path, file: BinaryIO) -> None:
         given = self._given.setdefault(path, set())
@@ -208,6 +221,12 @@ def _entries(path: Path, content: bytes) -> list[bytes]:
 def _message_of(entry: bytes) -> bytes:
     text = entry.partition(b"\n")[2].removesuffix(b"\n")
     return _UNQUOTED.sub(rb"\1", text)
+
+
+def _mark(field: tuple[bytes, bytes]) -> str:
+    """A field of the store; only a Status has a value that is the same in each run."""
+    name, value = (part.decode("latin-1").strip() for part in field)
+    return f"{name}: {value}" if "status" in name.lower() else name
 
 
 def _is_pseudo(entry: bytes) -> bool:
@@ -251,10 +270,17 @@ def _exists(path: Path) -> bool:
     return True
 
 
-def _make(path: Path) -> None:
-    """Make an empty mbox where there is none, owned as its server needs it."""
+def _remove_empty(path: Path) -> None:
+    """Remove an mbox that we made, unless something has come into it."""
+    with suppress(OSError, DoorError), _locked(path):
+        if path.stat().st_size == 0:
+            path.unlink()
+
+
+def _make(path: Path) -> bool:
+    """Make an empty mbox where there is none, owned as its server needs it; whether it did."""
     if _exists(path):
-        return
+        return False
     if not path.parent.is_dir():
         raise DoorError(f"{path.parent} is no directory; create it, or correct --maildrop")
     owner = None
@@ -271,10 +297,14 @@ def _make(path: Path) -> None:
         try:
             if owner is not None:
                 os.fchown(made, owner, -1)
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
         finally:
             os.close(made)
     except OSError as error:
         raise DoorError(f"{path} cannot be made: {error.strerror}") from error
+    return True
 
 
 @contextmanager
@@ -327,7 +357,9 @@ def _locked(path: Path) -> Iterator[None]:
                 return True  # the fcntl lock is all that there is for us
             raise DoorError(f"{lock_path} cannot be made: {error.strerror}") from error
         is_ours = True
-        os.write(descriptor, f"{os.getpid()}\n".encode("ascii"))
+        # Where the disk is full the file alone is the lock.
+        with suppress(OSError):
+            os.write(descriptor, f"{os.getpid()}\n".encode("ascii"))
         os.close(descriptor)
         return True
 
