@@ -29,19 +29,22 @@ class Mailbox:
 
 @dataclass
 class AccountPool:
-    """Leases mailboxes; `changed` is notified whenever one comes back."""
+    """Leases mailboxes; `changed` is notified whenever one comes back.
+
+    `usable` is how many there are. `workers`, on the same lock, is for those that need no
+    more than one of them to wake up.
+    """
 
     mailboxes: Sequence[Mailbox]
-    changed: threading.Condition = field(default_factory=threading.Condition)
+    usable: int = 0
     _free: list[Mailbox] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._free = [mailbox for mailbox in self.mailboxes if not mailbox.problem]
-
-    @property
-    def usable(self) -> int:
-        """How many mailboxes there are."""
-        return sum(1 for mailbox in self.mailboxes if not mailbox.problem)
+        self.usable = len(self._free)
+        lock = threading.RLock()
+        self.changed = threading.Condition(lock)
+        self.workers = threading.Condition(lock)
 
     def take(self) -> Mailbox | None:
         """A free mailbox, None if there is none now; to be called holding `changed`."""
@@ -52,6 +55,7 @@ class AccountPool:
         with self.changed:
             self._free.append(mailbox)
             self.changed.notify_all()
+            self.workers.notify()
 
     @contextmanager
     def lease(self) -> Iterator[Mailbox | None]:

@@ -5,7 +5,7 @@ was asked for. A test that wants another try gets it when nothing else runs.
 """
 
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future, InvalidStateError
 from contextlib import suppress
@@ -58,8 +58,8 @@ class Scheduler:
         self._pool = pool
         self._width = width
         self._waits_count = waits_count
-        self._changed = pool.changed
-        self._pending: list[Job] = []
+        self._changed = pool.workers
+        self._pending: dict[tuple[bool, bool], deque[tuple[int, Job]]] = {}
         self._late: list[Job] = []
         self._again: list[Job] = []
         self._confirmed: Counter[str] = Counter()
@@ -71,7 +71,11 @@ class Scheduler:
     def start(self, jobs: Sequence[Job]) -> None:
         """Begin with those that wait longest; the rest in the given order."""
         waiting = [job for job in jobs if job.waits and not job.late]
-        self._pending = waiting + [job for job in jobs if not job.waits and not job.late]
+        pending = waiting + [job for job in jobs if not job.waits and not job.late]
+        # By what they need, so that a look at the first of each kind tells what can begin.
+        for place, job in enumerate(pending):
+            kind = self._pending.setdefault((job.waits, job.needs_account), deque())
+            kind.append((place, job))
         self._late = [job for job in jobs if job.late]
         extra = 0 if self._waits_count else min(len(waiting), _MOST_WAITING)
         for _ in range(min(len(jobs), self._width + extra)):
@@ -81,7 +85,7 @@ class Scheduler:
         """Begin nothing more."""
         with self._changed:
             self._stopped = True
-            for job in (*self._pending, *self._late):
+            for job in (*(job for kind in self._pending.values() for _, job in kind), *self._late):
                 job.future.cancel()
             for job in self._again:  # they have begun, which cannot be cancelled
                 job.future.set_exception(CancelledError())
@@ -107,25 +111,26 @@ class Scheduler:
                     self._active -= not waits
                     if mailbox is not None:
                         self._pool.give_back(mailbox)
-                    self._changed.notify_all()
+                    # What has become possible this thread begins itself; at the end all go.
+                    if self._is_done:
+                        self._changed.notify_all()
 
     @property
     def _is_done(self) -> bool:
         idle = not self._active and not self._waiting
-        return idle and not (self._pending or self._late or self._again)
+        return idle and not (any(self._pending.values()) or self._late or self._again)
 
     def _pick(self) -> tuple[Job, Mailbox | None, bool] | None:
         if self._stopped:
             return None
-        for job in self._pending:
-            if not self._has_room(job):
-                continue
-            taken = self._lease(job)
+        for kind in sorted(filter(None, self._pending.values()), key=lambda kind: kind[0][0]):
+            job = kind[0][1]
+            taken = self._lease(job) if self._has_room(job) else None
             if taken is not None:
-                self._pending.remove(job)
+                kind.popleft()
                 return job, taken[0], False
         idle = not self._active and not self._waiting
-        if self._pending or (self._again and not idle):
+        if any(self._pending.values()) or (self._again and not idle):
             return None
         self._settle_what_is_known()
         # Before what is late, which may make the target slow.
@@ -138,6 +143,7 @@ class Scheduler:
             taken = self._lease(job) if self._has_room(job) else None
             if taken is not None:
                 self._late.pop(0)
+                self._changed.notify()  # there may be room for another one
                 return job, taken[0], False
         return None
 
@@ -176,6 +182,7 @@ class Scheduler:
                 if not self._stopped:
                     job.first = attempt
                     self._again.append(job)
+                    self._changed.notify()
                     return
         outcome = attempt.outcome
         if job.first is not None:

@@ -277,8 +277,8 @@ def test_a_stop_leaves_nobody_waiting_for_another_try() -> None:
     scheduler.start(jobs)
     desk.wait_until(lambda: len(desk.inside) == 3)
     desk.let_go("first")
-    with accounts.changed:
-        assert accounts.changed.wait_for(lambda: bool(scheduler._again), PATIENCE)
+    with accounts.workers:
+        assert accounts.workers.wait_for(lambda: bool(scheduler._again), PATIENCE)
 
     scheduler.stop()
     desk.let_go()
