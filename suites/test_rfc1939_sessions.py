@@ -3,12 +3,14 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
 from pop3spec.fixtures import Maildrop, blocked, messages
 from pop3spec.maildrop.journal import own_part
-from pop3spec.session import Session, SessionRefused
+from pop3spec.protocol.text import show as shown_text
+from pop3spec.session import Session, SessionRefused, refusal
 
 FILLING = messages(4)
 NUMBERS = range(1, len(FILLING) + 1)
@@ -137,66 +139,170 @@ def test_a_message_that_vanished_is_refused_or_still_itself(maildrop: Maildrop) 
     maildrop.recorder.forget("rfc1939-3-stays-open", found)
 
 
+@pytest.mark.rules("rfc1939-6-unmarked-stay")
+def test_what_came_in_place_of_a_vanished_message_is_not_removed_for_it(
+    maildrop: Maildrop,
+) -> None:
+    """A mark is for the message that the session was shown, not for what has its place now."""
+    maildrop.fill(FILLING)
+    session = maildrop.open("first")
+    session.exchange("LIST")
+    found = len(maildrop.recorder.findings)
+    session.expect_change()
+    maildrop.fill(messages(len(FILLING) + 1, "another"))
+    newcomers = maildrop.contents()
+    for line in ("DELE 1", f"DELE {len(FILLING)}", "QUIT"):
+        if session.exchange(line).reply is None:
+            break
+    session.close()
+    for rule in ("rfc1939-3-stays-open", "rfc1939-6-quit"):
+        maildrop.recorder.forget(rule, found)
+
+    gone = (newcomers - maildrop.contents()).total()
+    problem = f"{gone} messages gone that the session was never shown" if gone else ""
+    maildrop.hold("rfc1939-6-unmarked-stay", problem)
+
+
 # --- The lock on a maildrop ---
 
 
-@pytest.mark.parametrize("marks", [pytest.param(0, id="no-mark"), pytest.param(2, id="marks")])
-@pytest.mark.rules("rfc1939-7-user-pass")
-def test_the_maildrop_is_free_when_a_session_has_quit(maildrop: Maildrop, marks: int) -> None:
+def login_problem(maildrop: Maildrop, beside: str) -> str:
+    """Words for a login that is refused although the maildrop should be free."""
+    try:
+        maildrop.open_once("next").quit()
+    except SessionRefused as error:
+        reply = maildrop.recorder.transcript[-1].reply
+        if reply is None or reply.text.upper().startswith((b"[LOGIN-DELAY", b"[SYS/")):
+            blocked(error)
+        return f"{error}, {beside}"
+    return ""
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        pytest.param((), id="no-mark"),
+        pytest.param(("DELE 1", "DELE 2"), id="marks"),
+        pytest.param(("RETR 1",), id="reading"),
+        pytest.param(tuple(f"DELE {number}" for number in NUMBERS), id="all-marked"),
+    ],
+)
+@pytest.mark.rules("rfc1939-6-lock-released")
+def test_the_maildrop_is_free_when_a_session_has_quit(
+    maildrop: Maildrop, lines: Sequence[str]
+) -> None:
     """Section 6 has the lock released before the connection is closed, whatever was removed."""
-    if marks:
+    if lines:
         maildrop.fill(FILLING)
-
-    def login_problem() -> str:
-        try:
-            maildrop.open_once("next").quit()
-        except SessionRefused as error:
-            reply = maildrop.recorder.transcript[-1].reply
-            if reply is None or reply.text.upper().startswith((b"[LOGIN-DELAY", b"[SYS/")):
-                blocked(error)
-            return f"{error}, with no other session there"
-        return ""
-
     session = maildrop.open("first")
-    maildrop.mark(session, range(1, marks + 1))
+    for line in lines:
+        session.exchange(line)
     session.quit()
 
-    maildrop.hold("rfc1939-7-user-pass", maildrop.eventually(login_problem))
+    problem = maildrop.eventually(partial(login_problem, maildrop, "with no other session there"))
+    maildrop.hold("rfc1939-6-lock-released", problem)
 
 
 @pytest.mark.parametrize("drop", [FIN, RESET])
-@pytest.mark.rules("rfc1939-7-user-pass")
-def test_the_maildrop_is_free_when_a_session_was_dropped(maildrop: Maildrop, drop: End) -> None:
-    """No RFC says how soon a server sees that its client is gone, so at worst this is blocked."""
-    for name in ("first", "second", "third"):
+@pytest.mark.rules("practice-lock-released-after-break")
+def test_the_maildrop_is_free_soon_after_a_session_was_dropped(
+    maildrop: Maildrop, drop: End
+) -> None:
+    """A server that does not notice, so that the client stands before its own lock."""
+    for name in ("first", "second"):
         drop(maildrop.open(name))
+        problem = maildrop.eventually(
+            partial(login_problem, maildrop, "with no session there but one that was dropped")
+        )
+        maildrop.hold("practice-lock-released-after-break", problem)
+
+
+@pytest.mark.parametrize("command", ["PASS", "APOP"])
+@pytest.mark.rules("rfc1939-4-lock-released")
+def test_a_refused_login_leaves_no_lock_behind(maildrop: Maildrop, command: str) -> None:
+    """The lock is taken before the password is looked at, and stays with the session.
+
+    That a login is refused may have other reasons behind a wrong password, so that it counts
+    only where it succeeds when the refused session has gone, or says that it is the lock.
+    """
+    feature = {"PASS": "USER"}.get(command, command)
+    if feature not in maildrop.run.observed.features:
+        pytest.skip(f"not applicable: {feature} is not offered")
+    maildrop.open("before").quit()
+    if maildrop.eventually(partial(login_problem, maildrop, "before that")):
+        blocked("the maildrop is in use without a refused login already")
+    refused = maildrop.patiently(
+        partial(maildrop.greeted, "refused", source=maildrop.run.judge.source())
+    )
+    maildrop.refuse(refused, use_apop=command == "APOP")
+    beside = "beside a session whose own login was refused"
+
+    problem = maildrop.eventually(partial(login_problem, maildrop, beside))
+    if problem:
+        is_lock = says_lock(maildrop)
+        refused.close()
+        if not is_lock and maildrop.eventually(partial(login_problem, maildrop, beside)):
+            blocked("a login is refused for long behind one with a wrong password")
+    maildrop.hold("rfc1939-4-lock-released", problem)
+
+
+def says_lock(maildrop: Maildrop) -> bool:
+    """The last login was refused with the words that another session has the maildrop."""
+    last = maildrop.recorder.transcript[-1]
+    return last.is_err and refusal(last).is_locked
 
 
 @pytest.mark.parametrize("leave", [FIN, QUIT])
-@pytest.mark.rules("rfc1939-4-login-refused")
+@pytest.mark.rules("rfc1939-4-lock-released")
 def test_a_refused_login_leaves_the_lock_to_the_session_that_has_it(
     maildrop: Maildrop, leave: End
 ) -> None:
-    """Cleaning up behind a refusal must not take away what the first session holds.
+    """Cleaning up behind a refusal must not take away what the first session holds."""
+    # Where a refusal takes long, one way to leave is enough.
+    patient = leave is Session.close
+    takes_no_lock_away(maildrop, partial(is_let_in, maildrop, leave=leave), patient=patient)
+
+
+@pytest.mark.rules("rfc1939-4-lock-released")
+def test_a_wrong_password_leaves_the_lock_to_the_session_that_has_it(maildrop: Maildrop) -> None:
+    """The clean-up is the same for each refusal, and goes by the name of the user."""
+
+    def refused(name: str) -> bool:
+        if is_let_in(maildrop, f"{name}-before", Session.quit):
+            return True
+        session = maildrop.patiently(
+            partial(maildrop.greeted, name, source=maildrop.run.judge.source())
+        )
+        maildrop.refuse(session)
+        session.close()
+        return False
+
+    takes_no_lock_away(maildrop, refused, patient=False)
+
+
+def takes_no_lock_away(
+    maildrop: Maildrop, try_to_log_in: Callable[[str], bool], *, patient: bool
+) -> None:
+    """A login beside the first session is refused, and then the next one is let in.
 
     Seen twice, for a first refusal may have had another reason.
     """
     for attempt in ("one", "two"):
         first = maildrop.open(f"first-{attempt}")
         begun = time.monotonic()
-        if is_let_in(maildrop, f"second-{attempt}", leave):
+        if try_to_log_in(f"second-{attempt}"):
             pytest.skip("not applicable: the target lets several sessions into a maildrop")
         seconds = time.monotonic() - begun
-        if seconds > PATIENT and leave is Session.quit and not maildrop.run.settings.slow:
+        if seconds > PATIENT and not patient and not maildrop.run.settings.slow:
             blocked(f"a refusal takes {seconds:.0f} s; permit more of them with --slow")
-        third_is_in = is_let_in(maildrop, f"third-{attempt}", leave)
+        third_is_in = is_let_in(maildrop, f"third-{attempt}", Session.quit)
         first_is_there = first.exchange("NOOP").is_ok
         first.quit()
         if not (third_is_in and first_is_there):
-            maildrop.hold("rfc1939-4-login-refused", "")
+            maildrop.hold("rfc1939-4-lock-released", "")
             return
     maildrop.hold(
-        "rfc1939-4-login-refused",
+        "rfc1939-4-lock-released",
         "a third session, after a second one was refused beside the first that is still there",
     )
 
@@ -216,6 +322,41 @@ def is_let_in(maildrop: Maildrop, name: str, leave: End) -> bool:
         return False
     session.quit()
     return True
+
+
+@pytest.mark.rules("rfc1939-4-not-opened", "rfc1939-4-no-marks-at-login")
+def test_a_login_to_a_maildrop_in_use_is_refused_or_works(maildrop: Maildrop) -> None:
+    """A positive reply although the lock was not had, and a session that can do nothing.
+
+    What the first session has marked is no mark in the second.
+    """
+    maildrop.fill(FILLING)
+    first = maildrop.open("first")
+    maildrop.mark(first, [len(FILLING)])
+    second = maildrop.patiently(partial(maildrop.greeted, "second"))
+    found = len(maildrop.recorder.findings)
+    try:
+        maildrop.log_in(second)
+    except SessionRefused as error:
+        second.close()
+        if error.timed_out:
+            blocked(error)
+        maildrop.hold("rfc1939-4-not-opened", "")
+        return
+
+    stat = second.exchange("STAT")
+    # One cause, one accusation: the login.
+    for rule in ("rfc1939-3-stays-open", "rfc1939-5-stat-drop-listing"):
+        maildrop.recorder.forget(rule, found)
+    answer = shown_text(stat.reply.status_line) if stat.reply is not None else "no reply"
+    problem = "" if stat.is_ok else f"'{answer}' to STAT behind a positive reply to the login"
+    maildrop.hold("rfc1939-4-not-opened", problem)
+    told = stat.drop_listing.count if stat.drop_listing is not None else len(FILLING)
+    missing = f"a count of {told} in a second session, of {len(FILLING)}"
+    maildrop.hold("rfc1939-4-not-opened", missing if not told else "")
+    maildrop.hold("rfc1939-4-no-marks-at-login", missing if told < len(FILLING) else "")
+    second.quit()
+    first.close()
 
 
 # --- Two users ---

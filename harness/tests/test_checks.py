@@ -33,6 +33,14 @@ HELD, BROKEN, NOTHING = "held", "broken", "nothing"
 TWO = Filling(count=2, is_clean=True, is_distinct=True)
 EMPTY = Filling(count=0, is_clean=True, is_distinct=True)
 UNENDED = Filling(count=2, is_distinct=True)
+UNUSUAL_LINES = ("Subject: x", "", "caf\xe9", "a\0nul", "x" * 999, "the end")
+UNUSUAL = Filling(
+    count=1,
+    is_clean=True,
+    body="".join(f"{line}\r\n" for line in UNUSUAL_LINES[2:]).encode("latin-1"),
+    is_unusual=True,
+)
+LONE_CR = Filling(count=1, body=b"a\rb\xe9\r\n", is_unusual=True)
 CHANGING = Filling(may_change=True)
 
 STAT = said("STAT", "+OK 2 320")
@@ -43,7 +51,13 @@ RSET = said("RSET", "+OK")
 MESSAGE = ("Subject: x", "", "one", "two")
 SIZE = sum(len(line) + 2 for line in MESSAGE)
 RETR = said("RETR 1", "+OK", MESSAGE)
+APOP = said("APOP alice 0", "+OK")
 REFUSED = (HELLO, said("USER alice", "+OK"), said("PASS wrong", "-ERR"))
+
+
+def without(octets: str, other: str) -> list[str]:
+    """The unusual lines with something else in place of some octets."""
+    return [line.replace(octets, other, 1) for line in UNUSUAL_LINES]
 
 
 @dataclass(frozen=True)
@@ -73,6 +87,14 @@ def cut(command: str, partial: bytes, end: End) -> Exchange:
 def unanswered(command: str, end: End = End.TIMEOUT) -> Exchange:
     return said(command, None, end=end)
 
+
+OFFERS = said("CAPA", "+OK", ["TOP", "UIDL"])
+FORTY = "9" * 40
+NAME = "x" * 40
+LONGEST = "x" * 248
+REST = came(b"-ERR unknown\r\n")
+PLAIN_CAPA = said("CAPA", "+OK", ["USER"])
+LANG_CAPA = said("CAPA", "+OK", ["LANG"])
 
 FRAMING = [
     *[
@@ -306,6 +328,13 @@ FRAMING = [
     ),
     case(
         "rfc1939-3-nothing-unasked",
+        "a notice that the service ends",
+        NOTHING,
+        *LOGIN,
+        came(b"-ERR [SYS/TEMP] shutting down\r\n", End.CLOSED),
+    ),
+    case(
+        "rfc1939-3-nothing-unasked",
         "a notice of the autologout timer (SHOULD at most)",
         NOTHING,
         *LOGIN,
@@ -401,7 +430,46 @@ FRAMING = [
             ("by a shorter timer before the login", (HELLO,), 30.0),
         )
     ],
-    case("rfc1939-3-stays-open", "after 9 minutes", BROKEN, *LOGIN, silence(540.0, end=End.CLOSED)),
+    case("rfc1939-3-stays-open", "in a moment", BROKEN, *LOGIN, silence(0.2, end=End.CLOSED)),
+    case(
+        "rfc1939-3-stays-open",
+        "by a timer that is too short, which is another rule",
+        NOTHING,
+        *LOGIN,
+        silence(540.0, end=End.CLOSED),
+    ),
+    case(
+        "rfc1939-3-stays-open",
+        "with the words that the service ends",
+        NOTHING,
+        *LOGIN,
+        said("STAT", "-ERR Server shutting down."),
+        came(b"", End.CLOSED),
+    ),
+    case(
+        "rfc1939-3-autologout",
+        "after 9 minutes",
+        BROKEN,
+        *LOGIN,
+        silence(540.0, end=End.CLOSED),
+    ),
+    case(
+        "rfc1939-3-autologout",
+        "a close that is found at the next command",
+        BROKEN,
+        *LOGIN,
+        replace(unanswered("STAT", End.CLOSED), sent_at=30.0, answered_at=30.0),
+    ),
+    case(
+        "rfc1939-3-autologout",
+        "after ten minutes",
+        NOTHING,
+        *LOGIN,
+        came(b"", End.CLOSED, at=600.0),
+    ),
+    case("rfc1939-3-autologout", "still open then", HELD, *LOGIN, silence(595.0)),
+    case("rfc1939-3-autologout", "before the login", NOTHING, HELLO, silence(30.0, end=End.CLOSED)),
+    case("rfc1939-3-autologout", "at once", NOTHING, *LOGIN, came(b"", End.CLOSED)),
     case(
         "rfc1939-3-stays-open",
         "instead of a reply to PASS",
@@ -425,6 +493,104 @@ FRAMING = [
         cut("LIST", b"+OK\r\n1", End.CLOSED),
     ),
     case("rfc1939-3-stays-open", "silence", NOTHING, HELLO, silence()),
+]
+
+LENGTHS = [
+    *[
+        case("rfc1939-3-response-crlf", title, verdict, HELLO, said(sent, line))
+        for title, verdict, sent, line in (
+            ("a CR that came in comes back", NOTHING, b"NOOP\r\r\n", b"-ERR NOOP\r?\r\n"),
+            ("LF alone, whatever came in", BROKEN, b"NOOP\r\r\n", b"-ERR NOOP\n"),
+        )
+    ],
+    *[
+        case("rfc1939-3-argument-length", title, verdict, *exchanges)
+        for title, verdict, exchanges in (
+            ("quiet", HELD, (HELLO, said(f"USER {NAME}", "+OK"), silence())),
+            ("two replies", BROKEN, (HELLO, said(f"USER {NAME}", "+OK"), REST)),
+            ("two refusals", BROKEN, (*LOGIN, said(f"LIST {FORTY}", "-ERR"), REST)),
+            (
+                "no reply, to a long name alone",
+                BROKEN,
+                (HELLO, said("USER x", "+OK"), unanswered(f"USER {NAME}")),
+            ),
+            (
+                "a close, at a long number alone",
+                BROKEN,
+                (*LOGIN, said("LIST 9", "-ERR"), unanswered(f"LIST {FORTY}", End.CLOSED)),
+            ),
+            (
+                "a close that may be",
+                NOTHING,
+                (HELLO, said("USER x", "-ERR"), unanswered(f"USER {NAME}", End.CLOSED)),
+            ),
+            ("a short name", NOTHING, (HELLO, said("USER x", "+OK"), REST)),
+            ("a positive reply besides", NOTHING, (*LOGIN, RETR, came(b"+OK\r\n"))),
+            (
+                "41 characters",
+                NOTHING,
+                (HELLO, said(f"USER {NAME}x", "+OK"), REST),
+            ),
+            (
+                "of a server that answers nobody",
+                NOTHING,
+                (HELLO, unanswered(f"USER {NAME}")),
+            ),
+        )
+    ],
+    *[
+        case("rfc2449-4-command-length", title, verdict, *exchanges)
+        for title, verdict, exchanges in (
+            ("quiet", HELD, (HELLO, PLAIN_CAPA, said(f"USER {LONGEST}", "-ERR"), silence())),
+            ("two replies", BROKEN, (HELLO, PLAIN_CAPA, said(f"USER {LONGEST}", "+OK"), REST)),
+            (
+                "no reply",
+                BROKEN,
+                (HELLO, PLAIN_CAPA, said("USER x", "+OK"), unanswered(f"USER {LONGEST}")),
+            ),
+            ("no CAPA", NOTHING, (HELLO, said(f"USER {LONGEST}", "+OK"), REST)),
+            (
+                "256 octets",
+                NOTHING,
+                (HELLO, PLAIN_CAPA, said(f"USER {LONGEST}x", "-ERR"), REST),
+            ),
+        )
+    ],
+    *[
+        case("rfc2449-3-printable-text", repr(line), verdict, HELLO, capa, said("NOOP", line))
+        for capa, line, verdict in (
+            (PLAIN_CAPA, b"-ERR no", HELD),
+            (PLAIN_CAPA, b"-ERR", HELD),
+            (PLAIN_CAPA, b"-ERR a\ttab", HELD),
+            (PLAIN_CAPA, b"-ERR a\x7fDEL", HELD),
+            (PLAIN_CAPA, b"-ERR [SYS/TEMP] \x01", HELD),
+            (PLAIN_CAPA, b"-ERR [SYS/TEMP] \x00", BROKEN),
+            (PLAIN_CAPA, b"-ERR \x00", BROKEN),
+            (PLAIN_CAPA, b"-ERR \x1b[31mno", BROKEN),
+            (PLAIN_CAPA, b"-ERR na\xefve", BROKEN),
+            (PLAIN_CAPA, "-ERR na\u00efve".encode(), BROKEN),
+            (PLAIN_CAPA, b"-err \x01", NOTHING),
+            (LANG_CAPA, "-ERR na\u00efve".encode(), HELD),
+            (LANG_CAPA, b"-ERR na\xefve", BROKEN),
+            (said("CAPA", "-ERR"), b"-ERR na\xefve", NOTHING),
+        )
+    ],
+    case(
+        "rfc2449-3-printable-text",
+        "what came in comes back",
+        NOTHING,
+        HELLO,
+        PLAIN_CAPA,
+        said("PASS \u00e9".encode(), "-ERR \u00e9"),
+    ),
+    case(
+        "rfc2449-3-printable-text",
+        "a challenge",
+        NOTHING,
+        HELLO,
+        PLAIN_CAPA,
+        said("AUTH X", b"+ \xff"),
+    ),
 ]
 
 COMMANDS = [
@@ -609,6 +775,20 @@ SESSIONS = [
             ("+OK ask postmaster@example.org", NOTHING),
         )
     ],
+    *[
+        case("rfc1939-7-apop-without-timestamp", title, verdict, greeted(line), apop)
+        for title, line, apop, verdict in (
+            ("accepted with one", "+OK <1.2@host>", APOP, HELD),
+            ("accepted without one", "+OK ready", APOP, BROKEN),
+            ("refused without one", "+OK ready", said("APOP alice 0", "-ERR"), HELD),
+            ("refused with one", "+OK <1.2@host>", said("APOP alice 0", "-ERR"), NOTHING),
+            ("accepted with one of another form", '+OK <"a b"@host>', APOP, HELD),
+            ("accepted with one without an at sign", "+OK <1.2>", APOP, HELD),
+            ("without a digest", "+OK ready", said("APOP alice", "+OK"), NOTHING),
+            ("no reply", "+OK ready", unanswered("APOP alice 0"), NOTHING),
+        )
+    ],
+    case("rfc1939-7-apop-without-timestamp", "after a login", NOTHING, *LOGIN, APOP),
     case("rfc1939-5-noop", "+OK", HELD, *LOGIN, said("NOOP", "+OK")),
     case("rfc1939-5-noop", "-ERR", BROKEN, *LOGIN, said("NOOP", "-ERR")),
     case("rfc1939-5-noop", "a trailing blank", NOTHING, *LOGIN, said("NOOP ", "-ERR")),
@@ -633,7 +813,30 @@ LISTINGS = [
             ("+OK 2\t320", BROKEN),
             ("+OK 2 messages, 320 octets", BROKEN),
             ("+OK [X] 2 320", BROKEN),
-            ("-ERR", NOTHING),
+            ("-ERR", BROKEN),
+            ("-ERR [SYS/TEMP] the store is away", NOTHING),
+            ("-ERR [in-use] wait", NOTHING),
+        )
+    ],
+    *[
+        case("rfc1939-5-stat-drop-listing", title, verdict, *exchanges, said(command, "-ERR"))
+        for title, exchanges, command, verdict in (
+            ("refused when all is marked", (*LOGIN, DELE), "STAT", BROKEN),
+            ("refused before a login", (HELLO,), "STAT", NOTHING),
+            ("refused with an argument", LOGIN, "STAT 1", NOTHING),
+            ("refused in lower case", LOGIN, "stat", NOTHING),
+            (
+                "refused behind what no client may send",
+                (*LOGIN, said("\0", "-ERR")),
+                "STAT",
+                NOTHING,
+            ),
+            (
+                "refused behind a long command",
+                (*LOGIN, said(f"LIST {FORTY}", "-ERR")),
+                "STAT",
+                NOTHING,
+            ),
         )
     ],
     *[
@@ -831,6 +1034,132 @@ LISTINGS = [
         said("LIST", "+OK", ["2 200"]),
         filling=TWO,
     ),
+    *[
+        case(rule, title, verdict, *LOGIN, *exchanges, filling=filling)
+        for rule, title, exchanges, filling, verdict in (
+            ("rfc1939-5-list-complete", "refused", (said("LIST", "-ERR"),), TWO, BROKEN),
+            (
+                "rfc1939-5-list-complete",
+                "refused with STAT alone to say how many there are",
+                (STAT, said("LIST", "-ERR")),
+                CHANGING,
+                BROKEN,
+            ),
+            (
+                "rfc1939-5-list-complete",
+                "refused when empty",
+                (said("LIST", "-ERR"),),
+                EMPTY,
+                NOTHING,
+            ),
+            (
+                "rfc1939-5-list-complete",
+                "the system failed",
+                (said("LIST", "-ERR [SYS/PERM] disk"),),
+                TWO,
+                NOTHING,
+            ),
+            ("rfc1939-7-uidl-complete", "refused", (OFFERS, said("UIDL", "-ERR")), TWO, BROKEN),
+            (
+                "rfc1939-7-uidl-complete",
+                "refused though it worked",
+                (said("UIDL 1", "+OK 1 a"), said("UIDL", "-ERR")),
+                TWO,
+                BROKEN,
+            ),
+            ("rfc1939-7-uidl-complete", "not there", (said("UIDL", "-ERR"),), TWO, NOTHING),
+            (
+                "rfc1939-7-uidl-complete",
+                "refused when empty",
+                (OFFERS, said("UIDL", "-ERR")),
+                EMPTY,
+                NOTHING,
+            ),
+            (
+                "rfc1939-7-uidl-complete",
+                "refused when all is marked",
+                (OFFERS, DELE, said("DELE 2", "+OK"), said("UIDL", "-ERR")),
+                TWO,
+                NOTHING,
+            ),
+            (
+                "rfc1939-7-uidl-complete",
+                "refused where mail may vanish",
+                (OFFERS, STAT, said("UIDL", "-ERR")),
+                CHANGING,
+                NOTHING,
+            ),
+            ("rfc1939-7-uidl-argument", "refused", (OFFERS, said("UIDL 2", "-ERR")), TWO, BROKEN),
+            (
+                "rfc1939-5-list-argument",
+                "refused though it was listed",
+                (STAT, LIST, said("LIST 2", "-ERR")),
+                Filling(),
+                BROKEN,
+            ),
+            (
+                "rfc1939-5-list-argument",
+                "refused though STAT counted it",
+                (STAT, said("LIST 2", "-ERR")),
+                Filling(),
+                NOTHING,
+            ),
+            (
+                "rfc1939-7-uidl-argument",
+                "refused when the other one is marked",
+                (UIDL, DELE, said("UIDL 2", "-ERR")),
+                TWO,
+                BROKEN,
+            ),
+            ("rfc1939-7-top", "refused", (OFFERS, said("TOP 2 0", "-ERR")), TWO, BROKEN),
+            (
+                "rfc1939-7-top",
+                "refused though it worked",
+                (said("TOP 1 0", "+OK", MESSAGE[:2]), said("TOP 1 1", "-ERR")),
+                TWO,
+                BROKEN,
+            ),
+            ("rfc1939-7-top", "not there", (said("TOP 2 0", "-ERR"),), TWO, NOTHING),
+            ("rfc1939-7-top", "of nobody", (OFFERS, said("TOP 3 0", "-ERR")), TWO, NOTHING),
+            (
+                "rfc1939-7-top",
+                "of the marked",
+                (OFFERS, DELE, said("TOP 1 0", "-ERR")),
+                TWO,
+                NOTHING,
+            ),
+            ("rfc1939-7-top", "zeros before", (OFFERS, said("TOP 01 0", "-ERR")), TWO, NOTHING),
+            ("rfc1939-7-top", "no count", (OFFERS, said("TOP 1", "-ERR")), TWO, NOTHING),
+            (
+                "rfc1939-7-top",
+                "a count beyond 31 bits",
+                (OFFERS, said(f"TOP 1 {2**31}", "-ERR")),
+                TWO,
+                NOTHING,
+            ),
+            (
+                "rfc1939-7-top",
+                "for UTF-8 mode",
+                (OFFERS, said("TOP 1 0", "-ERR [UTF8] later")),
+                TWO,
+                NOTHING,
+            ),
+            (
+                "rfc1939-5-rset-unmarks",
+                "TOP refused",
+                (said("TOP 2 0", "+OK", MESSAGE[:2]), DELE, RSET, said("TOP 1 0", "-ERR")),
+                TWO,
+                BROKEN,
+            ),
+            (
+                "rfc1939-5-rset-unmarks",
+                "TOP that is perhaps refused for any message",
+                (DELE, RSET, said("TOP 1 0", "-ERR")),
+                TWO,
+                NOTHING,
+            ),
+        )
+    ],
     case("rfc1939-5-list-empty", "no lines", HELD, *LOGIN, said("LIST", "+OK", []), filling=EMPTY),
     case("rfc1939-5-list-empty", "-ERR", BROKEN, *LOGIN, said("LIST", "-ERR"), filling=EMPTY),
     case(
@@ -1035,6 +1364,7 @@ COUNTS = [
         "RETR refused",
         BROKEN,
         *LOGIN,
+        said("RETR 2", "+OK", MESSAGE),
         DELE,
         RSET,
         said("RETR 1", "-ERR"),
@@ -1234,6 +1564,33 @@ MESSAGES = [
             ("not counted", said("LIST 1", f"+OK 1 {SIZE - 2}"), UNENDED, BROKEN),
             ("another fault", said("LIST 1", f"+OK 1 {SIZE - 4}"), UNENDED, NOTHING),
             ("of a message with one", said("LIST 1", f"+OK 1 {SIZE - 2}"), TWO, NOTHING),
+            ("with a lone CR", said("LIST 1", f"+OK 1 {SIZE - 2}"), LONE_CR, NOTHING),
+        )
+    ],
+    *[
+        case("practice-octets-unchanged", title, verdict, *LOGIN, exchange, filling=filling)
+        for title, exchange, filling, verdict in (
+            ("as stored", said("RETR 1", "+OK", UNUSUAL_LINES), UNUSUAL, HELD),
+            ("as stored, by TOP", said("TOP 1 9", "+OK", UNUSUAL_LINES), UNUSUAL, HELD),
+            ("NUL replaced", said("RETR 1", "+OK", without("\0", "\x80")), UNUSUAL, HELD),
+            ("NUL left out", said("RETR 1", "+OK", without("\0", "")), UNUSUAL, HELD),
+            ("cut at the NUL", said("RETR 1", "+OK", without("\0nul", "")), UNUSUAL, BROKEN),
+            ("a question mark", said("RETR 1", "+OK", without("\xe9", "?")), UNUSUAL, BROKEN),
+            ("as UTF-8", said("TOP 1 9", "+OK", without("\xe9", "\xc3\xa9")), UNUSUAL, BROKEN),
+            ("folded", said("RETR 1", "+OK", without("xxx", "x\r\nxx")), UNUSUAL, BROKEN),
+            ("the last line missing", said("RETR 1", "+OK", UNUSUAL_LINES[:-1]), UNUSUAL, NOTHING),
+            ("not asked for", said("TOP 1 0", "+OK", UNUSUAL_LINES[:2]), UNUSUAL, NOTHING),
+            ("refused", said("RETR 1", "-ERR [UTF8] no"), UNUSUAL, NOTHING),
+            ("with a lone CR", said("RETR 1", "+OK", MESSAGE), LONE_CR, NOTHING),
+            ("of a message that conforms", RETR, TWO, NOTHING),
+        )
+    ],
+    *[
+        case(rule, "of an unusual message", NOTHING, *LOGIN, *exchanges, filling=UNUSUAL)
+        for rule, *exchanges in (
+            ("rfc1939-11-exact-size", said("LIST 1", f"+OK 1 {SIZE - 4}"), RETR),
+            ("rfc1939-7-top", RETR, said("TOP 1 0", "+OK", MESSAGE[:3])),
+            ("rfc1939-7-top-whole", RETR, said("TOP 1 99", "+OK", MESSAGE[:3])),
         )
     ],
     *[
@@ -1275,7 +1632,7 @@ MESSAGES = [
     ],
 ]
 
-CASES = [*FRAMING, *COMMANDS, *SESSIONS, *LISTINGS, *COUNTS, *MESSAGES]
+CASES = [*FRAMING, *LENGTHS, *COMMANDS, *SESSIONS, *LISTINGS, *COUNTS, *MESSAGES]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.rule}: {case.title}")
@@ -1681,7 +2038,7 @@ ABOUT = {
     "rfc1939-5-noop": {"NOOP"},
     "rfc1939-5-noop-state": {"NOOP"},
     "rfc1939-5-rset": {"RSET"},
-    "rfc1939-5-rset-unmarks": {"STAT", "LIST", "UIDL", "RETR"},
+    "rfc1939-5-rset-unmarks": {"STAT", "LIST", "UIDL", "RETR", "TOP"},
     "rfc1939-5-no-argument": {"STAT"},
     "rfc1939-6-quit": {"QUIT"},
     "rfc1939-7-top": {"TOP"},
@@ -1695,9 +2052,11 @@ ABOUT = {
     "rfc1939-7-uidl-without-marked": {"UIDL"},
     "rfc1939-7-login-in-transaction": {"USER", "PASS"},
     "rfc1939-7-pass-after-user": {"PASS"},
+    "rfc1939-7-apop-without-timestamp": {"APOP"},
     "rfc1939-11-exact-size": {"RETR", "LIST"},
     "practice-pass-directly-after-user": {"PASS"},
     "practice-final-line-end": {"RETR", "LIST"},
+    "practice-octets-unchanged": {"RETR", "TOP"},
 }
 SPOKEN = {"rfc1939-4-greeting", "rfc1939-6-close", "rfc1939-7-apop-timestamp"}
 ANYTHING = [

@@ -1,6 +1,9 @@
 """What only several sessions together can break, and what must not be read into them."""
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -187,6 +190,9 @@ def test_a_unique_id_that_comes_back_for_another_message_is_reused() -> None:
     assert verdicts(before, facts(2, "a", digests="X", filling="alice#2"))[REUSE] == "held"
     assert broken(before, facts(2, "a", digests="Y", filling="bob#1", account="bob")) == set()
     assert REUSE not in verdicts(facts(1, "a", filling="x"), facts(2, "a", filling="y"))
+    # One id for all is the fault of another rule.
+    alike = facts(1, "aa", digests="XY")
+    assert broken(alike, facts(2, "a", digests="Z", filling="alice#2")) == set()
 
 
 def test_a_timestamp_is_used_once() -> None:
@@ -218,3 +224,41 @@ def test_facts_cross_processes_as_plain_data() -> None:
     assert facts_from(json.loads(json.dumps(told.as_data()))) == told
     assert facts_from(told.as_data()) == told
     assert facts_from(json.loads(json.dumps(facts(1).as_data()))) == facts(1)
+
+
+RELEASED = "rfc1939-6-lock-released"
+
+
+@pytest.mark.parametrize(
+    ("title", "ends", "changes", "is_broken"),
+    [
+        ("locked for good", ("quit", "quit"), {}, True),
+        ("behind a session that was dropped", ("quit", "dropped"), {}, False),
+        ("a moment behind QUIT", ("quit", "quit"), {"opened": 3.5}, False),
+        ("in a mailbox that others use", ("quit", "quit"), {"filling": ""}, False),
+        ("beside a session that has it", ("quit", "quit"), {"closed": 99.0}, False),
+    ],
+)
+def test_a_maildrop_that_stays_locked_behind_quit_is_told_from_one_in_use(
+    title: str, ends: Sequence[str], changes: Mapping[str, Any], is_broken: bool
+) -> None:
+    filling = changes.get("filling", "alice#1")
+    had = [facts(n, count=1, ended=end, filling=filling) for n, end in enumerate(ends, 1)]
+    if changes.get("closed"):
+        had.append(facts(10, count=1, filling=filling))
+    had = [replace(each, logged_in=True) for each in had]
+    refused = replace(facts(9, ended="dropped"), locked_out=True, **changes)
+
+    assert (RELEASED in broken(*had, refused)) is is_broken, title
+
+
+def test_a_maildrop_that_is_opened_again_is_free() -> None:
+    had = [replace(facts(number, count=1), logged_in=True) for number in (1, 2)]
+
+    assert verdicts(*had) == {**verdicts(facts(1, count=1), facts(2, count=1)), RELEASED: "held"}
+
+
+def test_what_a_quit_without_a_reply_removes_later_is_not_laid_to_the_next_session() -> None:
+    cut = facts(1, "abcd", marked=(1, 3), ended="quit unanswered")
+
+    assert broken(cut, facts(2, "abcd", ended="dropped"), facts(3, "bd")) == set()

@@ -4,7 +4,8 @@ A History is a frozen value; `after` gives the next one. The state is the one
 that the server's replies tell, not the one that the client hoped for.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from types import MappingProxyType
@@ -15,6 +16,11 @@ from pop3spec.transcript import End, Exchange, Kind
 
 # As much of a message is kept for comparison with TOP.
 _KEPT = 1 << 20
+
+# Commands that a server need not have, and announces (RFC 2449, section 6).
+OPTIONAL = frozenset({"TOP", "UIDL"})
+# Octets of a command that no server is too small for.
+SHORT_COMMAND = 32
 
 _NOTHING: Mapping[int, int] = MappingProxyType({})
 _NO_IDS: Mapping[int, bytes] = MappingProxyType({})
@@ -36,6 +42,7 @@ class Content:
 
 
 _NO_COUNTS: Mapping[str, int] = MappingProxyType({})
+_NO_NUMBERS: Mapping[str, frozenset[int]] = MappingProxyType({})
 _NO_CONTENTS: Mapping[int, Content] = MappingProxyType({})
 
 
@@ -48,6 +55,39 @@ def body_of(message: bytes) -> bytes | None:
     return body if blank else None
 
 
+# RFC 5322, section 2.1.1: octets of a line at most, without its CRLF.
+_MAX_LINE = 998
+
+_FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
+
+
+def is_unusual(message: bytes) -> bool:
+    """It has what RFC 5322 does not allow, so that RFC 1939, section 11 says nothing of it.
+
+    Octets above 127, NUL, a CR or LF alone, long lines, or no header.
+    """
+    pairs = message.count(b"\r\n")
+    return (
+        not message.count(b"\r") == message.count(b"\n") == pairs
+        or any(map(is_unusual_line, message.split(b"\r\n")))
+        or (message != b"" and not _FIELD.match(message))
+    )
+
+
+def is_unusual_line(line: bytes) -> bool:
+    """Octets above 127, NUL, or more than 998 octets (RFC 5322, sections 2.1 and 2.1.1)."""
+    return not line.isascii() or b"\0" in line or len(line) > _MAX_LINE
+
+
+_SHUTDOWN = re.compile(rb"-ERR\b[^\n]*\bshut(?:s|ting)?[ -]?down\b", re.IGNORECASE)
+
+
+def says_shutdown(exchange: Exchange) -> bool:
+    """The server says, asked or not, that its service ends, as it may at any time."""
+    line = exchange.partial if exchange.reply is None else exchange.reply.status_line
+    return _SHUTDOWN.match(line) is not None
+
+
 @dataclass(frozen=True)
 class Filling:
     """What the suite knows of the maildrop of a session.
@@ -56,7 +96,8 @@ class Filling:
     `is_clean`: each message ends with a line end and has no CR or LF alone.
     `is_distinct`: no two messages are alike. `may_change`: mail may arrive or
     vanish during the session without the session's doing. `body` is the body
-    of the only message, None where there are others or it has none.
+    of the only message, None where there are others or it has none. `is_unusual`: a
+    message has what RFC 5322 does not allow, but for a missing line end at its end.
     """
 
     count: int | None = None
@@ -64,6 +105,7 @@ class Filling:
     is_distinct: bool = False
     may_change: bool = False
     body: bytes | None = None
+    is_unusual: bool = False
 
     @property
     def changing(self) -> "Filling":
@@ -82,6 +124,7 @@ class History:
     filling: Filling = Filling()
     state: State = State.AUTHORIZATION
     last: Exchange | None = None
+    greeting: bytes | None = None
     user_accepted: bool = False  # since the last PASS
     user_was_last: bool = False
     refusals: int = 0
@@ -89,11 +132,16 @@ class History:
     user_refused: bool = False
     illegal: bool = False
     quit: bool = False
+    is_ending: bool = False  # the server is stopped, or says that it is
     capabilities: Mapping[str, tuple[str, ...]] | None = None
+    worked: frozenset[str] = frozenset()  # optional commands that were answered +OK
+    answered: frozenset[str] = frozenset()  # the keywords of short commands with a reply
+    shown: frozenset[str] = frozenset()  # those that showed a message by its number
 
     # The maildrop at the opening: as each command told it before anything was marked.
     first_drop: DropListing | None = None
     first_counts: Mapping[str, int] = field(default_factory=lambda: _NO_COUNTS)
+    first_listed: Mapping[str, frozenset[int]] = field(default_factory=lambda: _NO_NUMBERS)
     sizes: Mapping[int, int] = field(default_factory=lambda: _NOTHING)
     unique_ids: Mapping[int, bytes] = field(default_factory=lambda: _NO_IDS)
     contents: Mapping[int, Content] = field(default_factory=lambda: _NO_CONTENTS)
@@ -123,11 +171,19 @@ class History:
         """UTF8 is announced, which makes sizes less than exact (RFC 6856, section 2.1)."""
         return self.capabilities is not None and "UTF8" in self.capabilities
 
+    def offers(self, word: str) -> bool:
+        """An optional command is announced, or was answered +OK before."""
+        return word in self.worked or word in (self.capabilities or ())
+
     def after(self, exchange: Exchange) -> "History":
         """The history with one more exchange."""
         if exchange.kind is Kind.EVENT:
             return self
         changes: dict[str, object] = {"last": exchange}
+        if says_shutdown(exchange):
+            changes["is_ending"] = True
+        if exchange.kind is Kind.GREETING and exchange.reply is not None:
+            changes["greeting"] = exchange.reply.status_line
         overdue = exchange.end in (End.TIMEOUT, End.TOO_LONG) and exchange.kind is not Kind.CLOSE
         if exchange.deliberate or overdue:
             changes["illegal"] = True
@@ -136,6 +192,12 @@ class History:
         if exchange.kind in (Kind.COMMAND, Kind.CONTINUATION) and exchange.reply is not None:
             if exchange.is_err:
                 changes["refusals"] = self.refusals + 1
+            if len(exchange.sent) <= SHORT_COMMAND and not exchange.deliberate:
+                changes["answered"] = self.answered | {exchange.keyword}
+            if exchange.is_ok and number_of(exchange) is not None:
+                changes["shown"] = self.shown | {exchange.keyword}
+            if exchange.is_ok and exchange.keyword in OPTIONAL:
+                changes["worked"] = self.worked | {exchange.keyword}
             changes.update(self._learned(exchange))
         return replace(self, **changes)  # type: ignore[arg-type]  # keys are field names
 
@@ -200,10 +262,14 @@ class History:
         """Nothing was marked in this session."""
         return not self.marked and not self.unmarked and not self.unsure
 
-    def _told(self, word: str, count: int) -> dict[str, object]:
+    def _told(self, word: str, count: int, numbers: Collection[int] = ()) -> dict[str, object]:
         if word in self.first_counts or not self.is_untouched:
             return {}
-        return {"first_counts": MappingProxyType({**self.first_counts, word: count})}
+        listed = {**self.first_listed, word: frozenset(numbers)}
+        return {
+            "first_counts": MappingProxyType({**self.first_counts, word: count}),
+            "first_listed": MappingProxyType(listed),
+        }
 
     def _list(self, exchange: Exchange) -> dict[str, object]:
         listings = exchange.scan_listings
@@ -216,7 +282,7 @@ class History:
             learned["sizes"] = MappingProxyType({**self.sizes, **new})
         if exchange.reply.is_multiline:
             learned["scan_listing"] = MappingProxyType(listed)
-            learned |= self._told("LIST", len(listed))
+            learned |= self._told("LIST", len(listed), listed)
         return learned
 
     def _uidl(self, exchange: Exchange) -> dict[str, object]:
@@ -230,7 +296,7 @@ class History:
             learned["unique_ids"] = MappingProxyType({**self.unique_ids, **new})
         if exchange.reply.is_multiline:
             learned["unique_id_count"] = len(listed)
-            learned |= self._told("UIDL", len(listed))
+            learned |= self._told("UIDL", len(listed), listed)
         return learned
 
     def _retr(self, exchange: Exchange) -> dict[str, object]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from pop3spec.protocol.commands import message_number
 from pop3spec.protocol.text import show
 from pop3spec.rulebook.history import History
 from pop3spec.transcript import Exchange, Kind
@@ -60,11 +61,12 @@ def count_of_messages(count: int) -> str:
 
 
 def may_close(before: History) -> bool:
-    """The RFC lets the server close here: section 4 after a failed login; garbage."""
+    """The RFC lets the server close here: section 4 after a failed login; garbage; its end."""
     last = before.last
     asked = last is not None and last.keyword == "QUIT"
     login = before.login_refused or before.user_refused
-    return before.illegal or login or before.refusals > 1 or before.quit or asked
+    ends = before.quit or before.is_ending or asked
+    return before.illegal or login or before.refusals > 1 or ends
 
 
 def is_bare(exchange: Exchange) -> bool:
@@ -74,7 +76,17 @@ def is_bare(exchange: Exchange) -> bool:
 
 def names_plainly(exchange: Exchange, number: int) -> bool:
     """The command stands as RFC 1939 writes it: upper case, no zeros or blanks beside it."""
-    return exchange.sent == b"%b %d\r\n" % (exchange.keyword.encode(), number)
+    line = b"%b %d" % (exchange.keyword.encode(), number)
+    if exchange.keyword == "TOP":
+        count = message_number(exchange.arguments[-1])
+        if count is None or count > _MOST_LINES:
+            return False  # above that a line count may be refused
+        line += b" %d" % count
+    return exchange.sent == line + b"\r\n"
+
+
+# Of TOP: what a signed number of 32 bits holds.
+_MOST_LINES = (1 << 31) - 1
 
 
 def refused(exchange: Exchange, got: str) -> Judgement:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
 
 from pop3spec.rulebook.judgement import HELD, Broken, Held
+from pop3spec.rulebook.observers import Seen
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class SessionFacts:
     there was none; `sizes` are those that LIST gave, `digests` are of the
     messages that were retrieved. `ended` is 'quit', 'quit refused', 'quit unanswered'
     or 'dropped'. `expires`: a policy that removes mail is announced; `keeps`:
-    EXPIRE NEVER is.
+    EXPIRE NEVER is. `logged_in`: it came to the TRANSACTION state; `locked_out`: its
+    last login was refused with the words that the maildrop is in use.
     """
 
     account: str | None
@@ -40,6 +42,8 @@ class SessionFacts:
     expires: bool
     keeps: bool
     may_change: bool
+    logged_in: bool = False
+    locked_out: bool = False
     test: str = ""
 
     def as_data(self) -> dict[str, object]:
@@ -175,6 +179,9 @@ def _pairs(sessions: Sequence[SessionFacts]) -> Iterator[_Pair]:
         if any(one.closed > other.opened for one, other in pairwise(group)):
             continue
         for one, other in pairwise(group):
+            # A server may be at it still, and shows the mail to others meanwhile.
+            if one.ended == "quit unanswered" and one.marked:
+                break
             if _tells(one) and _tells(other):
                 yield _Pair(one, other)
 
@@ -259,6 +266,8 @@ def ids_are_not_reused(sessions: Sequence[SessionFacts]) -> _Judged:
     for session in sessions:
         if session.account is None or session.unique_ids is None:
             continue
+        if not _are_distinct(session):
+            continue  # another rule: that ids are unique
         for number, unique_id in session.unique_ids.items():
             digest = session.digests.get(number)
             if digest is None:
@@ -266,8 +275,7 @@ def ids_are_not_reused(sessions: Sequence[SessionFacts]) -> _Judged:
             key = (session.account, unique_id)
             known, first = owners.setdefault(key, (digest, session))
             judged = True
-            # Two in one session break another rule: that ids are unique.
-            if known != digest and first is not session:
+            if known != digest:
                 yield (
                     Broken(f"the unique-id '{unique_id}' for two different messages"),
                     tuple(dict.fromkeys((first.test, session.test))),
@@ -276,7 +284,66 @@ def ids_are_not_reused(sessions: Sequence[SessionFacts]) -> _Judged:
         yield HELD, ()
 
 
+def observe_sessions(sessions: Sequence[SessionFacts]) -> Iterator[Seen]:
+    """What several sessions together show of the freedom that the RFCs leave."""
+    for pair in _pairs(sessions):
+        earlier, marked = pair.earlier, len(pair.earlier.marked)
+        if pair.counts is None:
+            continue
+        gone = pair.counts[0] - pair.counts[1]
+        if earlier.ended == "quit refused" and marked:
+            how_many = "none" if gone <= 0 else "all" if gone >= marked else "some"
+            yield "partial-update", f"{how_many} of the marked messages"
+        # Sections 8 of RFC 1939 and 6.7 of RFC 2449: a site may have rules of its own.
+        if earlier.ended == "quit" and earlier.expires and earlier.digests:
+            yield "removal-by-policy", f"what was retrieved {'goes' if gone > marked else 'stays'}"
+
+
+# Seconds behind the last session with a maildrop, after which nobody can have it any more.
+_RELEASED = 2.0
+
+
+def lock_is_released(sessions: Sequence[SessionFacts]) -> _Judged:
+    """The maildrop is free when all who had it have quit (RFC 1939, section 6).
+
+    A session that was dropped may hold the lock for longer, and so may others where the
+    mailbox is not ours to fill.
+    """
+    by_account: dict[str, list[SessionFacts]] = defaultdict(list)
+    for session in sorted(sessions, key=lambda session: session.opened):
+        if session.account is not None:
+            by_account[session.account].append(session)
+    for group in by_account.values():
+        if not any(session.filling for session in group):
+            continue
+        had: list[SessionFacts] = []
+        for session in group:
+            if any(each.ended not in _ENDS_OF_QUIT for each in had):
+                break
+            if session.locked_out and had and not _is_beside_one(session, group):
+                free_for = session.opened - max(each.closed for each in had)
+                if free_for > _RELEASED:
+                    got = f"a maildrop in use {free_for:.0f} s after all who had it have quit"
+                    yield Broken(got), (had[-1].test, session.test)
+            if session.logged_in:
+                if had:
+                    yield HELD, ()
+                had.append(session)
+
+
+def _is_beside_one(session: SessionFacts, group: Sequence[SessionFacts]) -> bool:
+    """Another session had the maildrop at some time while this one was open."""
+    return any(
+        other.logged_in and other.opened < session.closed and other.closed > session.opened
+        for other in group
+    )
+
+
+_ENDS_OF_QUIT = frozenset({"quit", "quit refused"})
+
+
 OVER_SESSIONS: Mapping[str, Callable[[Sequence[SessionFacts]], _Judged]] = {
+    "rfc1939-6-lock-released": lock_is_released,
     "rfc1939-6-update-removes": update_removes,
     "rfc1939-6-unmarked-stay": unmarked_stay,
     "rfc1939-6-no-quit-no-removal": no_removal_without_quit,

@@ -210,6 +210,12 @@ def observations() -> tuple[Observation, ...]:
     return tuple(observation for file in _rulebook() for observation in file.observations)
 
 
+@cache
+def observation_ids() -> frozenset[str]:
+    """The ids of everything that is observed."""
+    return frozenset(observation.id for observation in observations())
+
+
 def rules_digest() -> str:
     """A SHA-256 over the rulebook's files, which says which rules judged a run."""
     return sha256(b"".join(_files().values())).hexdigest()

@@ -23,10 +23,15 @@ from pop3spec.rulebook.checks.commands import (
     wrong_state,
 )
 from pop3spec.rulebook.checks.framing import (
+    argument_length,
+    autologout,
+    command_length,
     error_single_line,
+    follows_a_long_command,
     line_crlf,
     multi_line_end,
     nothing_unasked,
+    printable_text,
     reply_per_command,
     response_crlf,
     response_length,
@@ -61,15 +66,23 @@ from pop3spec.rulebook.checks.listings import (
     unique_id_form,
     unique_id_unique,
 )
-from pop3spec.rulebook.checks.messages import exact_size, final_line_end, retr_same, top, top_whole
+from pop3spec.rulebook.checks.messages import (
+    exact_size,
+    final_line_end,
+    octets_unchanged,
+    retr_same,
+    top,
+    top_whole,
+)
 from pop3spec.rulebook.checks.session import (
     apop_timestamp,
+    apop_without_timestamp,
     closes_after_quit,
     greeting,
     quit_after_login,
     quit_before_login,
 )
-from pop3spec.rulebook.history import History
+from pop3spec.rulebook.history import History, says_shutdown
 from pop3spec.rulebook.judgement import Broken, Check, Held
 from pop3spec.transcript import Exchange
 
@@ -84,6 +97,8 @@ CHECKS: Mapping[str, Check] = {
     "rfc1939-3-error-single-line": error_single_line,
     "rfc1939-3-single-line": single_line,
     "rfc1939-3-stays-open": stays_open,
+    "rfc1939-3-autologout": autologout,
+    "rfc1939-3-argument-length": argument_length,
     "rfc1939-3-unknown-command": unknown_command,
     "rfc1939-3-missing-argument": missing_argument,
     "rfc1939-3-malformed-number": malformed_number,
@@ -129,9 +144,13 @@ CHECKS: Mapping[str, Check] = {
     "rfc1939-7-login-in-transaction": login_in_transaction,
     "rfc1939-7-pass-after-user": pass_after_user,
     "rfc1939-7-apop-timestamp": apop_timestamp,
+    "rfc1939-7-apop-without-timestamp": apop_without_timestamp,
     "rfc1939-11-exact-size": exact_size,
+    "rfc2449-3-printable-text": printable_text,
+    "rfc2449-4-command-length": command_length,
     "practice-pass-directly-after-user": pass_directly_after_user,
     "practice-final-line-end": final_line_end,
+    "practice-octets-unchanged": octets_unchanged,
 }
 
 
@@ -147,6 +166,9 @@ FRAMING_RULES = frozenset(
         "rfc1939-3-error-single-line",
         "rfc1939-3-single-line",
         "rfc1939-3-stays-open",
+        "rfc1939-3-autologout",
+        "rfc1939-3-argument-length",
+        "rfc2449-4-command-length",
     )
 )
 
@@ -178,19 +200,69 @@ _OF_TRANSACTION = frozenset(
         "rfc1939-7-uidl-without-marked",
         "rfc1939-11-exact-size",
         "practice-final-line-end",
+        "practice-octets-unchanged",
+    )
+)
+
+
+# Where one of these is broken, whatever else seems to be wrong in the exchange comes of it.
+LENGTH_RULES = frozenset(("rfc1939-3-argument-length", "rfc2449-4-command-length"))
+
+
+# What a refusal of a right command breaks, unless the rest of another one stood before it.
+_BROKEN_BY_REFUSAL = frozenset(
+    (
+        "rfc1939-4-quit",
+        "rfc1939-5-stat-drop-listing",
+        "rfc1939-5-list-complete",
+        "rfc1939-5-list-empty",
+        "rfc1939-5-list-argument",
+        "rfc1939-5-retr",
+        "rfc1939-5-dele",
+        "rfc1939-5-noop",
+        "rfc1939-5-rset",
+        "rfc1939-5-rset-unmarks",
+        "rfc1939-6-quit",
+        "rfc1939-7-top",
+        "rfc1939-7-uidl-complete",
+        "rfc1939-7-uidl-argument",
     )
 )
 
 
 _EVERYWHERE = {rule: check for rule, check in CHECKS.items() if rule not in _OF_TRANSACTION}
+# All that a server owes which says that it shuts down.
+_OF_THE_LINE = {
+    rule: CHECKS[rule]
+    for rule in (
+        "rfc1939-3-status-indicator",
+        "rfc1939-3-response-crlf",
+        "rfc1939-3-response-length",
+    )
+}
 
 
 def judge(exchange: Exchange, before: History) -> list[tuple[str, Held | Broken]]:
     """Every rule on which the exchange says something, with what it says."""
     judged = []
     checks = CHECKS if before.state is State.TRANSACTION else _EVERYWHERE
+    if says_shutdown(exchange):
+        checks = _OF_THE_LINE
     for rule, check in checks.items():
         judgement = check(exchange, before)
         if judgement is not None:
             judged.append((rule, judgement))
-    return judged
+    return _without_consequences(judged, exchange, before)
+
+
+def _without_consequences(
+    judged: list[tuple[str, Held | Broken]], exchange: Exchange, before: History
+) -> list[tuple[str, Held | Broken]]:
+    """Without what comes of a long command that was not read whole: one cause, one finding."""
+    broken = {rule for rule, judgement in judged if isinstance(judgement, Broken)}
+    explained: frozenset[str] | set[str] = frozenset()
+    if not broken.isdisjoint(LENGTH_RULES):
+        explained = broken - LENGTH_RULES
+    elif exchange.is_err and follows_a_long_command(exchange, before):
+        explained = _BROKEN_BY_REFUSAL
+    return [(rule, judgement) for rule, judgement in judged if rule not in explained]

@@ -1,9 +1,10 @@
 """Checks of the status line, of line ends and of one reply to a command (RFC 1939, section 3)."""
 
+import re
 from collections.abc import Iterable
 
 from pop3spec.protocol.commands import COMMANDS, State
-from pop3spec.rulebook.history import History
+from pop3spec.rulebook.history import SHORT_COMMAND, History, says_shutdown
 from pop3spec.rulebook.judgement import HELD, STATUS, Broken, Judgement, is_judged, may_close, quote
 from pop3spec.transcript import End, Exchange, Kind
 
@@ -14,12 +15,7 @@ def _is_framed(exchange: Exchange) -> bool:
     """What came is in answer to something, and not a SASL challenge."""
     if exchange.kind not in (Kind.GREETING, Kind.COMMAND, Kind.CONTINUATION):
         return False
-    return exchange.reply is None or not _is_challenge(exchange)
-
-
-def _is_challenge(exchange: Exchange) -> bool:
-    in_sasl = exchange.kind is Kind.CONTINUATION or exchange.keyword == "AUTH"
-    return in_sasl and exchange.reply is not None and exchange.reply.is_challenge
+    return exchange.reply is None or not exchange.continues_sasl
 
 
 def status_indicator(exchange: Exchange, before: History) -> Judgement:
@@ -42,6 +38,8 @@ def response_crlf(exchange: Exchange, before: History) -> Judgement:
     line = exchange.reply.status_line
     if line.endswith(b"\r\n") and line.count(b"\r") == 1:
         return HELD
+    if line.endswith(b"\r\n") and (exchange.deliberate or before.illegal):
+        return None  # a CR that no client may send has come back
     return Broken(f"the line {quote(line)}")
 
 
@@ -57,6 +55,40 @@ def response_length(exchange: Exchange, before: History) -> Judgement:
         return None
     length = len(exchange.reply.status_line)
     return HELD if length <= MAX_FIRST_LINE else Broken(f"a first line of {length} octets")
+
+
+def printable_text(exchange: Exchange, before: History) -> Judgement:
+    """The status line of a server with CAPA has no octets but those that are printed."""
+    if exchange.reply is None or not _is_framed(exchange) or before.capabilities is None:
+        return None
+    if exchange.deliberate or before.illegal or not exchange.sent.isascii():
+        return None  # it may come back
+    line = exchange.reply.status_line.rstrip(b"\r\n")
+    if not STATUS.match(line):
+        return None
+    if not {"UTF8", "LANG"}.isdisjoint(before.capabilities):
+        if not _is_utf8(line):
+            return Broken(f"{quote(line)}, which is not UTF-8 either")
+    elif not line.isascii():
+        return Broken(f"octets above 127 in {quote(line)}")
+    # Behind a response code the grammar has all characters but NUL.
+    bad = _NUL if _BEGINS_WITH_CODE.match(line) else _CONTROL
+    found = bad.search(line)
+    return Broken(f"control octets in {quote(line)}") if found else HELD
+
+
+_BEGINS_WITH_CODE = re.compile(rb"(?:\+OK|-ERR) \[[^\]]+\]")
+_NUL = re.compile(rb"\x00")
+# CR and LF are judged as line ends, TAB is taken for a blank; DEL is in the grammar.
+_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+
+
+def _is_utf8(octets: bytes) -> bool:
+    try:
+        octets.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def line_crlf(exchange: Exchange, before: History) -> Judgement:
@@ -107,6 +139,7 @@ class _Surplus:
     REPLY = "another reply"
     LINES_OF_ERROR = "lines behind a negative reply"
     LINES_OF_ONE = "lines behind a reply of one line"
+    REST_OF_COMMAND = "a refusal of what was left of a long command"
     OTHER = "octets"
     EXCUSED = "octets for which there is a reason"
 
@@ -118,12 +151,15 @@ def _surplus(exchange: Exchange, before: History) -> str | None:
     if exchange.deliberate or before.illegal:
         return _Surplus.EXCUSED
     is_reply = STATUS.match(exchange.partial) is not None
-    if is_reply and exchange.is_closed and (may_close(before) or _is_idle(exchange, before)):
+    may_end = may_close(before) or says_shutdown(exchange) or _is_idle(exchange, before)
+    if is_reply and exchange.is_closed and may_end:
         return _Surplus.EXCUSED  # a parting line
     if last is not None and last.kind is Kind.GREETING:
         return _Surplus.GREETING
     if is_reply:
-        return _Surplus.REPLY
+        refuses = exchange.partial.startswith(b"-ERR")
+        is_rest = refuses and last is not None and _long(last, before) is not None
+        return _Surplus.REST_OF_COMMAND if is_rest else _Surplus.REPLY
     if last is None or last.kind is not Kind.COMMAND or last.reply is None:
         return _Surplus.OTHER
     if last.reply.is_err:
@@ -144,6 +180,73 @@ def nothing_unasked(exchange: Exchange, before: History) -> Judgement:
     if surplus in (_Surplus.REPLY, _Surplus.OTHER):
         return Broken(f"{quote(exchange.partial)} with no command outstanding")
     return None
+
+
+# RFC 1939, section 3: the characters of an argument; RFC 2449, section 4: the octets of a command.
+MAX_ARGUMENT = 40
+MAX_COMMAND = 255
+# No command of RFC 1939 has more arguments.
+_MOST_ARGUMENTS = 2
+
+
+class _Long:
+    """By which text a command has to be read whole."""
+
+    ARGUMENT = "RFC 1939"
+    COMMAND = "RFC 2449"
+
+
+def _long(exchange: Exchange, before: History) -> str | None:
+    """By which text a command that is longer than most has to be read whole, if by any."""
+    if exchange.kind is not Kind.COMMAND or exchange.deliberate:
+        return None
+    if not SHORT_COMMAND < len(exchange.sent) <= MAX_COMMAND:
+        return None
+    arguments = exchange.sent.split()[1:]
+    if len(arguments) <= _MOST_ARGUMENTS and max(map(len, arguments), default=0) <= MAX_ARGUMENT:
+        return _Long.ARGUMENT
+    return None if before.capabilities is None else _Long.COMMAND
+
+
+def argument_length(exchange: Exchange, before: History) -> Judgement:
+    """A command with arguments of up to 40 characters is answered once."""
+    return _read_whole(exchange, before, _Long.ARGUMENT)
+
+
+def command_length(exchange: Exchange, before: History) -> Judgement:
+    """A command of up to 255 octets is answered once by a server with CAPA."""
+    return _read_whole(exchange, before, _Long.COMMAND)
+
+
+def _read_whole(exchange: Exchange, before: History, why: str) -> Judgement:
+    last = before.last
+    if exchange.reply is None and _long(exchange, before) == why:
+        return _gone_for_its_length(exchange, exchange, before)
+    if last is None or last.reply is None or _long(last, before) != why:
+        return None
+    if _surplus(exchange, before) is _Surplus.REST_OF_COMMAND:
+        return Broken(f"{quote(exchange.partial)} besides, to a command of {len(last.sent)} octets")
+    if exchange.kind not in (Kind.SILENCE, Kind.UNASKED) or exchange.partial:
+        return None
+    return _gone_for_its_length(exchange, last, before) if exchange.is_closed else HELD
+
+
+def _gone_for_its_length(exchange: Exchange, long: Exchange, before: History) -> Judgement:
+    """No reply, or a close, though the command was answered before with a short argument."""
+    if long.keyword not in before.answered or before.illegal or exchange.partial:
+        return None
+    if exchange.is_closed and may_close(before):
+        return None
+    how = exchange.end.value if exchange.end is not None else "nothing"
+    return Broken(f"{how}, at a command of {len(long.sent)} octets")
+
+
+def follows_a_long_command(exchange: Exchange, before: History) -> bool:
+    """What was left of the command before may stand in front of this one."""
+    last = before.last
+    if exchange.kind is not Kind.COMMAND or last is None or last.keyword in _LOGIN:
+        return False  # a login is read whole, or does not succeed
+    return _long(last, before) is not None
 
 
 def error_single_line(exchange: Exchange, before: History) -> Judgement:
@@ -168,17 +271,40 @@ def single_line(exchange: Exchange, before: History) -> Judgement:
     return HELD if exchange.kind in (Kind.COMMAND, Kind.SILENCE) else None
 
 
-# Seconds without a command after which the autologout timer may end a session: section 3
-# has ten minutes, which nearly every server cuts short before a login (an observation).
-_AUTOLOGOUT = {State.AUTHORIZATION: 20.0, State.TRANSACTION: 590.0}
+# Seconds without a command after which the autologout timer may end a session: ten minutes
+# (section 3), less what the clocks of two machines differ.
+_AUTOLOGOUT = 590.0
+# Seconds without a command behind which a close has to do with the wait, and not with what was
+# said before: where the close itself is seen, and where it is only found later.
+_WAITED, _CAME_BACK = 1.0, 10.0
+
+
+def _seconds_of_wait(exchange: Exchange, before: History) -> float:
+    at = exchange.sent_at if exchange.kind is Kind.COMMAND else exchange.answered_at
+    return 0.0 if before.last is None else at - before.last.answered_at
 
 
 def _is_idle(exchange: Exchange, before: History) -> bool:
-    """The autologout timer may have expired."""
-    last = before.last
-    if last is None:
-        return False
-    return exchange.answered_at - last.answered_at >= _AUTOLOGOUT[before.state]
+    """An autologout timer may have expired, whether it should or not."""
+    least = _WAITED if exchange.kind is Kind.SILENCE else _CAME_BACK
+    return _seconds_of_wait(exchange, before) >= least
+
+
+def autologout(exchange: Exchange, before: History) -> Judgement:
+    """A session in the TRANSACTION state is open for ten minutes without a command.
+
+    Before the login nearly every server is less patient, which is an observation.
+    """
+    if exchange.kind not in (Kind.COMMAND, Kind.SILENCE, Kind.UNASKED):
+        return None
+    if before.state is not State.TRANSACTION or may_close(before) or exchange.deliberate:
+        return None
+    seconds = _seconds_of_wait(exchange, before)
+    if not exchange.is_closed:
+        return HELD if seconds >= _AUTOLOGOUT and exchange.end is None else None
+    if not _is_idle(exchange, before) or seconds >= _AUTOLOGOUT or exchange.keyword == "QUIT":
+        return None
+    return Broken(f"the connection closed within {seconds:.0f} s without a command")
 
 
 def stays_open(exchange: Exchange, before: History) -> Judgement:
@@ -190,7 +316,9 @@ def stays_open(exchange: Exchange, before: History) -> Judgement:
     if may_close(before) or exchange.deliberate or exchange.keyword == "QUIT":
         return None
     if exchange.keyword in _LOGIN or _is_idle(exchange, before):
-        return None  # perhaps the credentials are wrong, perhaps the timer expired
+        return None  # perhaps the credentials are wrong; a timer has a rule of its own
+    if says_shutdown(exchange):
+        return None
     if exchange.kind is Kind.COMMAND and exchange.partial:
         return None  # judged as a reply without its end
     where = f"instead of a reply to {exchange.keyword}" if exchange.sent else "unasked"

@@ -27,7 +27,9 @@ from pop3spec.transcript import Exchange, Kind
 
 
 def stat_drop_listing(exchange: Exchange, before: History) -> Judgement:
-    """STAT is answered with count and octets."""
+    """STAT is answered +OK, with count and octets."""
+    if is_refused_listing(exchange, before, "STAT") and exchange.reply is not None:
+        return Broken(quote(exchange.reply.status_line))
     if not is_positive(exchange, "STAT") or exchange.reply is None:
         return None
     if exchange.drop_listing is not None and exchange.reply.status_line[:4] == b"+OK ":
@@ -74,8 +76,20 @@ def unique_id_form(exchange: Exchange, before: History) -> Judgement:
 _UNIQUE_ID = re.compile(rb"[!-~]{1,70}")
 
 
+def is_refused_listing(exchange: Exchange, before: History, word: str) -> bool:
+    """A command without argument that shows the maildrop is refused for no reason."""
+    return (
+        exchange.keyword == word
+        and exchange.is_err
+        and is_bare(exchange)
+        and is_judged(exchange, before)
+        and before.state is State.TRANSACTION
+        and not _says_why(exchange)
+    )
+
+
 # Commands that show one message and change nothing.
-_SHOW_ONE = frozenset({"RETR", "LIST", "UIDL"})
+_SHOW_ONE = frozenset({"RETR", "TOP", "LIST", "UIDL"})
 
 
 def list_argument(exchange: Exchange, before: History) -> Judgement:
@@ -86,7 +100,7 @@ def list_argument(exchange: Exchange, before: History) -> Judgement:
 
 def uidl_argument(exchange: Exchange, before: History) -> Judgement:
     """UIDL n speaks of message n."""
-    if exchange.keyword == "UIDL" and exchange.is_err and before.unique_id_count is None:
+    if exchange.is_err and not before.offers("UIDL"):
         return None  # perhaps UIDL is not there at all
     numbers = [listing.number for listing in exchange.unique_id_listings or ()]
     return _argument(exchange, before, "UIDL", numbers)
@@ -99,7 +113,7 @@ def _argument(exchange: Exchange, before: History, word: str, numbers: list[int]
     if number is None or len(exchange.arguments) != 1:
         return None
     if exchange.is_err:
-        return _wrongly_refused(exchange, before)
+        return wrongly_refused(exchange, before)
     if not exchange.is_ok or not numbers or not _exists(number, before):
         return None
     if numbers == [number]:
@@ -113,25 +127,32 @@ def _exists(number: int, before: History) -> bool:
     return known and number not in before.marked and not before.filling.may_change
 
 
-def _wrongly_refused(exchange: Exchange, before: History) -> Judgement:
+def _is_shown(number: int, before: History) -> bool:
+    """The message is there: by the filling, else by a listing of the server's own."""
+    if before.filling.count is not None:
+        return _exists(number, before)
+    listed = number in before.sizes or number in before.unique_ids
+    return listed and number not in before.marked and not before.filling.may_change
+
+
+def wrongly_refused(exchange: Exchange, before: History) -> Judgement:
     """A refusal although the message that is named is there."""
     number = number_of(exchange)
     if before.state is not State.TRANSACTION or number is None or exchange.reply is None:
         return None
-    if before.filling.count is None or not _exists(number, before):
-        return None
-    if not names_plainly(exchange, number):
+    if not _is_shown(number, before) or not names_plainly(exchange, number):
         return None
     if number in before.unmarked and exchange.keyword in _SHOW_ONE:
         return None  # judged by rset_unmarks
     if _says_why(exchange):
         return None
-    return Broken(f"{quote(exchange.reply.status_line)} for message {number} of {before.count}")
+    of = f" of {before.count}" if before.count is not None else ""
+    return Broken(f"{quote(exchange.reply.status_line)} for message {number}{of}")
 
 
 def _says_why(exchange: Exchange) -> bool:
-    """The system failed (RFC 3206), or the message is for UTF-8 mode (RFC 6856)."""
-    codes = (b"[SYS/", b"[UTF8]")
+    """The system failed (RFC 3206), a lock is held, or the message is for UTF-8 mode (RFC 6856)."""
+    codes = (b"[SYS/", b"[IN-USE]", b"[UTF8]")
     return exchange.reply is not None and exchange.reply.text.upper().startswith(codes)
 
 
@@ -152,7 +173,7 @@ def _named(exchange: Exchange, before: History, word: str) -> Judgement:
     if number is None or len(exchange.arguments) != 1:
         return None
     if exchange.is_err:
-        return _wrongly_refused(exchange, before)
+        return wrongly_refused(exchange, before)
     return HELD if exchange.is_ok and _exists(number, before) else None
 
 
@@ -303,6 +324,8 @@ def rset_unmarks(exchange: Exchange, before: History) -> Judgement:
     if not names_plainly(exchange, number) or exchange.keyword not in _SHOW_ONE:
         return None
     if exchange.is_err and exchange.reply is not None and not _says_why(exchange):
+        if exchange.keyword not in before.shown:
+            return None  # perhaps it is refused for any message
         return Broken(f"{quote(exchange.reply.status_line)} for message {number} after RSET")
     return HELD if exchange.is_ok else None
 
@@ -322,8 +345,7 @@ def _same_drop_after_rset(drop: DropListing, before: History) -> Judgement:
 
 def _lost_by_rset(exchange: Exchange, before: History) -> frozenset[int]:
     """What the same command listed before it was marked; else a gap is not RSET's."""
-    earlier = before.sizes if exchange.keyword == "LIST" else before.unique_ids
-    return before.unmarked.intersection(earlier)
+    return before.unmarked & before.first_listed.get(exchange.keyword, frozenset())
 
 
 def _listed_numbers(exchange: Exchange) -> list[int] | None:
@@ -359,12 +381,27 @@ def message_numbers(exchange: Exchange, before: History) -> Judgement:
 
 def list_complete(exchange: Exchange, before: History) -> Judgement:
     """LIST has every message that is not marked."""
+    if is_refused_listing(exchange, before, "LIST"):
+        return _listing_refused(exchange, before)
     return _complete(exchange, before) if exchange.keyword == "LIST" else None
 
 
 def uidl_complete(exchange: Exchange, before: History) -> Judgement:
     """UIDL has every message that is not marked."""
+    if is_refused_listing(exchange, before, "UIDL"):
+        # Of an empty maildrop RFC 1939 tells only for LIST what the listing is.
+        is_shown = before.offers("UIDL") and not before.filling.may_change
+        has_some = before.count is not None and before.count > len(before.marked)
+        return _listing_refused(exchange, before) if is_shown and has_some else None
     return _complete(exchange, before) if exchange.keyword == "UIDL" else None
+
+
+def _listing_refused(exchange: Exchange, before: History) -> Judgement:
+    """A refusal of a listing where there may be something to list."""
+    if exchange.reply is None or not before.count:
+        return None  # of an empty maildrop: list_empty
+    messages = count_of_messages(before.count)
+    return Broken(f"{quote(exchange.reply.status_line)} for a maildrop of {messages}")
 
 
 def _complete(exchange: Exchange, before: History) -> Judgement:

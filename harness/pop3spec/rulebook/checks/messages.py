@@ -1,10 +1,12 @@
 """Checks of RETR and TOP: sizes and content of messages (RFC 1939, sections 5, 7 and 11)."""
 
+import re
 from dataclasses import dataclass
 
 from pop3spec.protocol.commands import message_number
-from pop3spec.rulebook.history import History, body_of, content_of, number_of
-from pop3spec.rulebook.judgement import HELD, Broken, Judgement, is_positive
+from pop3spec.rulebook.checks.listings import wrongly_refused
+from pop3spec.rulebook.history import History, body_of, content_of, is_unusual_line, number_of
+from pop3spec.rulebook.judgement import HELD, Broken, Judgement, is_judged, is_positive, quote
 from pop3spec.transcript import Exchange
 
 
@@ -21,6 +23,8 @@ def exact_size(exchange: Exchange, before: History) -> Judgement:
     if off is None:
         return None
     number, listed, sent = off
+    if before.filling.is_unusual:
+        return None  # section 11 speaks of messages that conform; see octets_unchanged
     if listed == sent:
         return HELD
     if sent - listed == 2 and not before.filling.is_clean:
@@ -31,12 +35,42 @@ def exact_size(exchange: Exchange, before: History) -> Judgement:
 def final_line_end(exchange: Exchange, before: History) -> Judgement:
     """The size counts the line end that RETR adds to a message without one."""
     off = _size_difference(exchange, before)
-    if off is None or before.filling.is_clean:
+    if off is None or before.filling.is_clean or before.filling.is_unusual:
         return None
     number, listed, sent = off
     if sent - listed == 2:
         return Broken(f"{sent} octets of message {number}, {listed} in LIST")
     return HELD if sent == listed else None
+
+
+def octets_unchanged(exchange: Exchange, before: History) -> Judgement:
+    """Lines that are too long or not ASCII are among those of the body, as they are stored.
+
+    Not with CR or LF alone: what a store makes of them is free. Where other lines are
+    missing as well, or were not asked for, it says nothing of these.
+    """
+    filling, reply = before.filling, exchange.reply
+    if filling.body is None or not filling.is_unusual or not filling.is_clean:
+        return None
+    if exchange.keyword not in ("RETR", "TOP") or reply is None or not reply.is_multiline:
+        return None
+    stored, sent = _lines(filling.body), set(_lines(body_of(reply.content) or b""))
+    unusual = [line for line in stored if is_unusual_line(line)]
+    others = set(stored) - set(unusual)
+    if not unusual or not others or not others <= sent:
+        return None
+    for line in unusual:
+        if not _is_among(line, sent):
+            return Broken(f"no line {quote(line)} of {len(line)} octets, as it is stored")
+    return HELD
+
+
+def _is_among(line: bytes, sent: set[bytes]) -> bool:
+    """The line was sent; what became of a NUL in it is free."""
+    if line in sent or b"\0" not in line:
+        return line in sent
+    wanted = re.compile(b".{0,3}".join(map(re.escape, line.split(b"\0"))), re.DOTALL)
+    return any(map(wanted.fullmatch, sent))
 
 
 def _size_difference(exchange: Exchange, before: History) -> tuple[int, int, int] | None:
@@ -83,6 +117,8 @@ class _Top:
 
 
 def _top(exchange: Exchange, before: History) -> _Top | None:
+    if before.filling.is_unusual:
+        return None  # what is a line, and where the header ends, is open
     if not is_positive(exchange, "TOP") or exchange.reply is None or len(exchange.arguments) != 2:
         return None
     number, count = (message_number(argument) for argument in exchange.arguments)
@@ -117,6 +153,9 @@ def _whole_body(number: int, before: History) -> list[bytes] | None:
 
 def top(exchange: Exchange, before: History) -> Judgement:
     """TOP has the blank line and no more than the given number of lines, the first ones."""
+    if exchange.keyword == "TOP" and exchange.is_err:
+        plain = is_judged(exchange, before) and len(exchange.arguments) == 2
+        return wrongly_refused(exchange, before) if plain and before.offers("TOP") else None
     seen = _top(exchange, before)
     if seen is None:
         return None

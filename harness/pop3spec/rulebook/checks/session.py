@@ -13,6 +13,7 @@ from pop3spec.rulebook.judgement import (
     is_judged,
     may_close,
     quote,
+    refused,
 )
 from pop3spec.transcript import End, Exchange, Kind
 
@@ -81,6 +82,17 @@ def apop_timestamp(exchange: Exchange, before: History) -> Judgement:
     if _MSG_ID.fullmatch(found[0]):
         return HELD
     return Broken(f"the timestamp {quote(found[0])}")
+
+
+def apop_without_timestamp(exchange: Exchange, before: History) -> Judgement:
+    """APOP is accepted only where the greeting has a timestamp."""
+    if exchange.keyword != "APOP" or not is_judged(exchange, before) or before.greeting is None:
+        return None
+    if before.state is not State.AUTHORIZATION or len(exchange.arguments) != 2:
+        return None
+    if _BRACKETS.search(before.greeting):
+        return HELD if exchange.is_ok else None
+    return refused(exchange, f"to APOP behind the greeting {quote(before.greeting)}")
 
 
 # RFC 822: msg-id = "<" local-part "@" domain ">"; words of atoms or quoted strings.
