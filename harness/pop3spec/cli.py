@@ -65,6 +65,12 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", default="127.0.0.1", help="where to listen")
     serve.add_argument("--port", type=int, default=1110, help="where to listen (default: 1110)")
     serve.add_argument(
+        "--tls-port",
+        type=int,
+        metavar="PORT",
+        help="where TLS comes first (default: 1995; any free one with --port=0)",
+    )
+    serve.add_argument(
         "--account",
         action="append",
         metavar="USER:PASSWORD",
@@ -73,6 +79,18 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--maildir", type=Path, metavar="DIR", help="a Maildir for each user in it")
     serve.add_argument(
         "--failed-login-delay", type=float, default=0.0, metavar="SECONDS", help="as servers do"
+    )
+    serve.add_argument(
+        "--cleartext",
+        choices=("permitted", "refused"),
+        default="permitted",
+        help="passwords without TLS",
+    )
+    serve.add_argument(
+        "--certificate",
+        choices=("good", "expired", "early", "misnamed", "self-signed", "foreign"),
+        default="good",
+        help="the certificate to show, made at the start",
     )
     serve.add_argument("--fault", action="append", default=[], metavar="NAME", help="repeatable")
     serve.add_argument("--list-faults", action="store_true", help="the faults, and what they break")
@@ -223,7 +241,7 @@ def validate_files(options: argparse.Namespace) -> int:
 
 
 def _problem_of(file: Path) -> str:
-    from pop3spec.rulebook.rules import rulebook
+    from pop3spec.rulebook.rules import observation_ids, rulebook
     from pop3spec.scenario import ScenarioError, load_scenarios
     from pop3spec.target import TargetError, load_profile
 
@@ -236,7 +254,7 @@ def _problem_of(file: Path) -> str:
         if is_profile:
             load_profile(file)
         else:
-            load_scenarios(file, rulebook().keys())
+            load_scenarios(file, rulebook().keys(), observation_ids=observation_ids())
     except (ScenarioError, TargetError) as error:
         return str(error)
     return ""
@@ -248,6 +266,7 @@ def _problem_of(file: Path) -> str:
 def serve_reference(options: argparse.Namespace) -> int:
     """Run the reference server until it is interrupted."""
     from pop3spec.reference.faults import FAULTS
+    from pop3spec.reference.offer import Cleartext
     from pop3spec.reference.serve import serve
     from pop3spec.target import TargetError, parse_account
 
@@ -261,17 +280,24 @@ def serve_reference(options: argparse.Namespace) -> int:
     except TargetError as error:
         raise UsageError(str(error)) from error
 
-    def ready(address: tuple[str, int]) -> None:
+    def ready(address: tuple[str, int], tls_address: tuple[str, int], ca: Path) -> None:
         print(f"listening on {address[0]}:{address[1]}", flush=True)
+        print(f"with TLS on {tls_address[0]}:{tls_address[1]}; trust it with --ca={ca}", flush=True)
 
+    tls_port = options.tls_port
+    if tls_port is None:
+        tls_port = 1995 if options.port else 0
     try:
         serve(
             host=options.host,
             port=options.port,
+            tls_port=tls_port,
             accounts={account.user: account.password for account in accounts},
             maildir=options.maildir,
             faults=options.fault,
             failed_login_delay=options.failed_login_delay,
+            certificate=options.certificate,
+            cleartext=Cleartext(options.cleartext),
             ready=ready,
         )
     except ValueError as error:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pop3spec.rulebook.rules import rulebook
+from pop3spec.rulebook.rules import observation_ids, rulebook
 from pop3spec.scenario import Scenario, ScenarioFile, load_scenarios, scenario_id
 from pop3spec.target import Transport
 
@@ -61,7 +61,9 @@ class ScenarioFiles:
         """Read a file; ScenarioError says where it is malformed."""
         known = self._read.get(path)
         if known is None:
-            known = self._read[path] = load_scenarios(path, rulebook().keys(), _shown(path))
+            known = self._read[path] = load_scenarios(
+                path, rulebook().keys(), _shown(path), observation_ids()
+            )
         return known
 
     def name(self, path: Path, scenario: Scenario) -> str:

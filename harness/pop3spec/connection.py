@@ -9,7 +9,9 @@ import socket
 import ssl
 import struct
 import time
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pop3spec.protocol.replies import Reply, ReplyReader
 from pop3spec.target import Address, Tls
@@ -42,19 +44,19 @@ class Arrival:
     end: End | None = None
 
 
+@lru_cache(maxsize=16)  # loading what is trusted takes longer than a session
 def tls_context(tls: Tls) -> ssl.SSLContext:
     """The client's side of TLS as the target wants it; ConnectionFailed for bad files."""
-    context = ssl.create_default_context()
+    cafile = None if tls.ca is None or tls.insecure else str(tls.ca)
+    try:
+        context = ssl.create_default_context(cafile=cafile)
+    except (OSError, ssl.SSLError) as error:
+        raise ConnectionFailed(
+            f"--ca={tls.ca}: not a readable file of PEM certificates ({_reason(error)})"
+        ) from error
     if tls.insecure:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    elif tls.ca is not None:
-        try:
-            context.load_verify_locations(cafile=str(tls.ca))
-        except (OSError, ssl.SSLError) as error:
-            raise ConnectionFailed(
-                f"--ca={tls.ca}: not a readable file of PEM certificates ({_reason(error)})"
-            ) from error
     if tls.client_cert is not None:
         try:
             context.load_cert_chain(tls.client_cert, tls.client_key)
@@ -99,9 +101,27 @@ class Connection:
         return isinstance(self._socket, ssl.SSLSocket)
 
     @property
+    def tls_version(self) -> str | None:
+        """The version of TLS, None in the clear."""
+        return self._socket.version() if isinstance(self._socket, ssl.SSLSocket) else None
+
+    @property
     def source(self) -> str:
         """Our address, as the server sees it."""
         return str(self._socket.getsockname()[0])
+
+    def bindings(self) -> dict[str, bytes]:
+        """Channel bindings by type (RFC 5929, section 3 and 4); empty without TLS."""
+        sock = self._socket
+        if not isinstance(sock, ssl.SSLSocket):
+            return {}
+        found: dict[str, bytes] = {}
+        # TLS 1.3 has none of this type.
+        if sock.version() == "TLSv1.2" and (unique := sock.get_channel_binding("tls-unique")):
+            found["tls-unique"] = unique
+        if certificate := sock.getpeercert(binary_form=True):
+            found["tls-server-end-point"] = certificate
+        return found
 
     def send(self, octets: bytes, timeout: float) -> None:
         """Send all octets; meanwhile take what arrives, so that neither side gets stuck.
@@ -135,7 +155,8 @@ class Connection:
             if reader.size > (MAX_REPLY if reader.in_payload else MAX_LINE):
                 return self._rest(End.TOO_LONG)
             left = begun + timeout + reader.size / _SLOWEST - time.monotonic()
-            if left <= 0 or not self._wait(left):
+            # However much has come: a reply that stands still is not coming.
+            if left <= 0 or not self._wait(min(left, timeout)):
                 return self._rest(End.TIMEOUT)
 
     def _rest(self, end: End) -> Arrival:
@@ -212,8 +233,18 @@ class Connection:
             ) from error
         self._use(secured)
 
+    def end_sending(self) -> None:
+        """Send nothing more (FIN), and go on to read."""
+        # Below TLS, whose own shutdown would end both directions.
+        with suppress(OSError):
+            socket.socket.shutdown(self._socket, socket.SHUT_WR)
+
     def close(self) -> None:
-        """End the connection (FIN)."""
+        """End the connection (FIN), in TLS with a goodbye before it."""
+        if isinstance(self._socket, ssl.SSLSocket):
+            # The server's own goodbye need not be awaited.
+            with suppress(OSError, ValueError):
+                self._socket.unwrap()
         self._socket.close()
 
     def reset(self) -> None:

@@ -18,15 +18,17 @@ from typing import NoReturn, TypeVar
 import pytest
 
 from pop3spec.accounts import Mailbox
+from pop3spec.hooks import HookError
 from pop3spec.maildrop import Door, DoorError
 from pop3spec.maildrop.journal import own_part
+from pop3spec.maildrop.maildir import MaildirDoor
 from pop3spec.rulebook.history import Filling
 from pop3spec.run import Run
 from pop3spec.schedule import Attempt, Job
 from pop3spec.session import Recorder, Session, SessionRefused, open_session
 from pop3spec.settings import Settings
 from pop3spec.stock import message
-from pop3spec.target import Target
+from pop3spec.target import Account, Target
 from pop3spec.verdict import Outcome, Verdict
 
 # What `plugin` offers to the fixtures, and what they leave at a test for it.
@@ -77,6 +79,14 @@ SHORTENED = Timer(shortest=1.8, least=1.0, nap=1.0, patience=6.0)
 
 
 @dataclass(frozen=True)
+class Wait:
+    """A session that was left alone: after how many seconds it was closed, and the words."""
+
+    closed: float | None
+    said: bytes
+
+
+@dataclass(frozen=True)
 class View:
     """A maildrop as a new session and the door show it; None is what nobody told.
 
@@ -115,6 +125,13 @@ class View:
             return f"a count of {after.count} in the next session, of {there} with {marked} marked"
         return ""
 
+    def renamed(self, after: "View") -> str:
+        """Unique-ids in a later view of the same messages that were not there, in words."""
+        if self.unique_ids is None or after.unique_ids is None:
+            return ""
+        new = set(after.unique_ids) - set(self.unique_ids)
+        return f"{len(new)} unique-ids that were not there before" if new else ""
+
     def vanished(self, after: "View") -> set[bytes]:
         """The unique-ids that are gone; none where they do not tell which message is which."""
         before, now = set(self.unique_ids or ()), set(after.unique_ids or ())
@@ -125,12 +142,16 @@ class View:
 
 @dataclass(eq=False, repr=False)  # what it holds has passwords in it
 class Maildrop:
-    """The maildrop of one account, for the time of a test: filled, opened and looked into."""
+    """The maildrop of one account, for the time of a test: filled, opened and looked into.
+
+    `is_steady` takes it for granted that nobody else uses it, also where its mail is not ours.
+    """
 
     run: Run
     mailbox: Mailbox
     recorder: Recorder = field(default_factory=Recorder)
     timer: Timer = TEN_MINUTES
+    is_steady: bool = False
     _is_ours: bool = False
     _looks: Iterator[int] = field(default_factory=lambda: count(1))
     _opened: list[Session] = field(default_factory=list)
@@ -145,6 +166,10 @@ class Maildrop:
         self.recorder.exercised.add(rule)
         if broken:
             raise RuleBroken(rule, broken)
+
+    def observe(self, observation: str, value: str) -> None:
+        """Record what the target does where the RFCs leave freedom."""
+        self.recorder.observe(observation, value)
 
     def forget_transcript(self) -> None:
         """What was said behind the last finding is not needed."""
@@ -166,6 +191,22 @@ class Maildrop:
             blocked(error)
         self._is_ours = True
 
+    def deliver(self, message: bytes, *, name_octets: int = 0) -> None:
+        """Put one more message into the store, under a name of so many octets if it has one."""
+        door = self._door()
+        if reason := door.refuses(message):
+            blocked(f"the door cannot carry a message that is to arrive: {reason}")
+        try:
+            if name_octets and isinstance(door, MaildirDoor):
+                door.add_named(self.mailbox.account.user, message, name_octets)
+            else:
+                door.add(self.mailbox.account.user, message)
+        except DoorError as error:
+            blocked(error)
+        self.mailbox.filling += 1
+        for session in self._opened:
+            session.expect_change()
+
     def contents(self) -> Counter[bytes]:
         """How often each message is in the store."""
         try:
@@ -173,6 +214,13 @@ class Maildrop:
         except DoorError as error:
             blocked(error)
         return Counter(own_part(each) for each in found)
+
+    def marks(self) -> Counter[str]:
+        """How often a message stands so in the store, in the door's words."""
+        try:
+            return Counter(self._door().marks(self.mailbox.account.user))
+        except DoorError as error:
+            blocked(error)
 
     def _door(self) -> Door:
         door = self.run.door
@@ -195,7 +243,11 @@ class Maildrop:
             run.observed.transport,
             name=name,
             account=self.mailbox.account,
-            filling=Filling(is_clean=True, is_distinct=True, may_change=not self._is_ours),
+            filling=Filling(
+                is_clean=self._is_ours,
+                is_distinct=self._is_ours,
+                may_change=not (self._is_ours or self.is_steady),
+            ),
             filling_name=self.mailbox.filling_name,
             may_delete=self._is_ours,
             source=source,
@@ -280,6 +332,30 @@ class Maildrop:
             self.run.judge.stopped.wait(delay)
             yield self.look()
 
+    def refuse(self, session: Session, *, use_apop: bool | None = None) -> None:
+        """A login with a wrong password, which is refused; with APOP where that is asked for."""
+        most = self.run.target.max_failed_logins
+        if most is not None and self.mailbox.failed_logins >= most:
+            blocked(f"more than {most} wrong logins for an account; raise --max-failed-logins")
+        self.mailbox.failed_logins += 1
+        wrong = Account(self.mailbox.account.user, "not-the-password")
+        try:
+            is_apop = self.run.observed.use_apop if use_apop is None else use_apop
+            session.log_in(wrong, use_apop=is_apop)
+        except SessionRefused as error:
+            if error.timed_out:
+                blocked(error)
+            return
+        session.close()
+        blocked("a wrong password is let in")
+
+    def contents_over_time(self) -> Iterator[Counter[bytes]]:
+        """What is in the store, now and some time later, with no session to look."""
+        yield self.contents()
+        for delay in _MOMENTS if _is_embedded(self.run) else _LATER:
+            self.run.judge.stopped.wait(delay)
+            yield self.contents()
+
     def unique_ids_in(self, session: Session) -> dict[int, bytes] | None:
         """Which message goes by which number in this session, None where nobody tells."""
         if not self.has_unique_ids:
@@ -296,13 +372,13 @@ class Maildrop:
                 blocked("DELE is refused")
         return [unique_ids.get(number) for number in marked]
 
-    def leave_alone(self, session: Session, seconds: float) -> float | None:
-        """Say nothing for so long; after how many seconds the server closed, if it did."""
+    def leave_alone(self, session: Session, seconds: float) -> Wait:
+        """Say nothing for so long, or until the server closes."""
         exchange = session.await_close(seconds)
         waited = exchange.answered_at - exchange.sent_at
         if seconds < self.timer.shortest <= waited:
             blocked("this machine was too busy to keep the time")
-        return waited if exchange.is_closed else None
+        return Wait(waited if exchange.is_closed else None, exchange.partial)
 
 
 def messages(number: int, word: str = "message") -> list[bytes]:
@@ -345,6 +421,7 @@ def merged(recorders: Iterable[Recorder]) -> Recorder:
         ]
         whole.exercised |= each.exercised
         whole.facts += each.facts
+        whole.observations |= each.observations
     return whole
 
 
@@ -392,6 +469,30 @@ def _without_account(run: Run) -> NoReturn:
 def target(request: pytest.FixtureRequest) -> Target:
     """The server under test."""
     return _run_of(request).target
+
+
+@pytest.fixture
+def restart(request: pytest.FixtureRequest) -> Callable[[], None]:
+    """Kills the server and starts it again; no other session is open then.
+
+    To be named before `maildrop`, so that what still runs finds an account.
+    """
+    run = _run_of(request)
+    kill = run.restart
+    if kill is None:
+        blocked("no hook to restart the server; name one in the profile with hooks: {restart: …}")
+    workers = getattr(request.config, "workerinput", {}).get("workercount", 1)
+    if not _is_embedded(run) and workers > 1:
+        blocked("other processes have sessions with the server; run it without -n")
+    run.settle()
+
+    def restarted() -> None:
+        try:
+            kill()
+        except HookError as error:
+            blocked(error)
+
+    return restarted
 
 
 @pytest.fixture

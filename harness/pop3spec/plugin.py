@@ -9,8 +9,10 @@ import os
 import shlex
 import sys
 import time
+import warnings
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +22,20 @@ from pop3spec import __version__, fixtures
 from pop3spec.collected import SUFFIXES, ScenarioFiles, home, with_transport
 from pop3spec.maildrop import DoorError
 from pop3spec.maildrop.doors import open_door
+from pop3spec.masking import masker_for
 from pop3spec.options import OPTIONS
 from pop3spec.probe import observed_from, reach
 from pop3spec.report.exit_code import ExitCode, exit_code
 from pop3spec.report.known import apply_known
-from pop3spec.report.rows import ScenarioRow, fails_run, rule_rows
+from pop3spec.report.rows import ScenarioRow, fails_run, observation_rows, rule_rows
 from pop3spec.report.summary import failure_text, summary_lines
-from pop3spec.rulebook.over_sessions import SessionFacts, facts_from, judge_sessions
+from pop3spec.rulebook.observers import Seen
+from pop3spec.rulebook.over_sessions import (
+    SessionFacts,
+    facts_from,
+    judge_sessions,
+    observe_sessions,
+)
 from pop3spec.rulebook.rules import rulebook, rules_digest
 from pop3spec.run import Run, Task
 from pop3spec.scenario import Scenario, ScenarioError
@@ -37,6 +46,8 @@ from pop3spec.transcript import Masker
 from pop3spec.verdict import Finding, Outcome, Verdict, verdict_of, worst
 
 if TYPE_CHECKING:
+    from _pytest._code.code import TerminalRepr  # pytest shows it under no other name
+
     from pop3spec.embedded import Embedded
 
 _DEST = "pop3spec_"
@@ -60,6 +71,7 @@ class _State:
         self.embedded: Embedded | None = None
         self.rows: list[ScenarioRow] = []
         self.facts: list[SessionFacts] = []
+        self.seen: set[Seen] = set()
         self.observed: dict[str, Any] = {}
         self.started = datetime.datetime.now(datetime.UTC)
         self.begun = time.monotonic()
@@ -83,6 +95,14 @@ class _State:
         target = self.settings.target
         return str(target.address) if target else "the embedded reference server"
 
+    @property
+    def masker(self) -> Masker:
+        """Hides the secrets of this run, also before it has begun."""
+        if self.run is not None:
+            return self.run.masker
+        target = self.settings.target
+        return masker_for(target.accounts) if target is not None else Masker()
+
     def ready_run(self) -> Run:
         """The run, begun at the first use."""
         if self.run is None:
@@ -94,8 +114,13 @@ class _State:
         if target is None:
             from pop3spec.embedded import start_embedded  # only where it is the target
 
-            self.embedded = start_embedded()
-            run = Run(settings, self.embedded.target, self.embedded.door)
+            self.embedded = start_embedded(transports=settings.transports)
+            run = Run(
+                settings,
+                self.embedded.target,
+                self.embedded.door,
+                restart=self.embedded.server.restart,
+            )
             run.begin()
         else:
             door = open_door(target.maildrop, allow_delete=target.allow_delete)
@@ -144,9 +169,13 @@ class _State:
         )
         self.rows.append(self.known(row))
         self.facts += outcome.facts
+        self.seen |= outcome.observations
 
     def known(self, row: ScenarioRow) -> ScenarioRow:
-        """The row with what is a known deviation marked."""
+        """The row with what is a known deviation marked, and no secret in its words."""
+        masker = self.masker
+        findings = tuple(replace(found, got=masker.mask_text(found.got)) for found in row.findings)
+        row = replace(row, detail=masker.mask_text(row.detail), findings=findings)
         target = self.settings.target
         if target is None or not target.known_deviations:
             return row
@@ -174,7 +203,8 @@ _OUTCOME = pytest.StashKey[Outcome]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Read options, profile and scenario files; what is wrong in them is a usage error."""
-    for name in ("rfc1939", "practice", "robust", "must", "should"):
+    rfcs = sorted({f"rfc{rule.rfc}" for rule in rulebook().values() if rule.rfc})
+    for name in (*rfcs, "practice", "robust", "must", "should"):
         config.addinivalue_line("markers", f"{name}: scenarios about such rules")
     config.addinivalue_line("markers", "rules(*ids): the rules that a Python test is about")
     config.addinivalue_line("markers", "beside(work=…): what starts with the run and takes long")
@@ -198,6 +228,7 @@ def pytest_configure(config: pytest.Config) -> None:
     state = config.stash[_STATE] = _State(config, settings, files)
     config.stash[fixtures.READY_RUN] = state.ready_run
     config.pluginmanager.register(fixtures, "pop3spec-fixtures")
+    config.pluginmanager.register(_Masking(state), "pop3spec-masking")
     if not state.is_worker:
         config.pluginmanager.register(_Rows(state), "pop3spec-rows")
 
@@ -241,9 +272,7 @@ class YamlFile(pytest.File):
 
 
 def _transports(settings: Settings) -> Sequence[Transport]:
-    if settings.target is None or not settings.target.transports:
-        return (Transport.PLAIN,)
-    return settings.target.transports
+    return settings.transports or (Transport.PLAIN,)
 
 
 class YamlItem(pytest.Item):
@@ -341,6 +370,7 @@ def _row_of(item: pytest.Item, outcome: Outcome) -> ScenarioRow:
     return state.known(row)
 
 
+@cache
 def _shown_file(path: Path) -> str:
     for base in (home(), Path.cwd()):
         if path.is_relative_to(base):
@@ -369,7 +399,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         reach(state.settings.target)
         run = state.ready_run()
     except (TargetError, DoorError) as error:
-        raise pytest.UsageError(str(error)) from error
+        raise pytest.UsageError(state.masker.mask_text(str(error))) from error
     # Two processes on one account would see each other's mail.
     if run.pool.usable:
         session.config.option.tx = session.config.option.tx[: run.pool.usable]
@@ -403,7 +433,7 @@ def pytest_runtestloop(session: pytest.Session) -> None:
             reach(state.settings.target)
         run = state.ready_run()
     except (TargetError, DoorError) as error:
-        raise pytest.UsageError(str(error)) from error
+        raise pytest.UsageError(state.masker.mask_text(str(error))) from error
     tests = [item for item in session.items if _uses_target(item)]
     run.start([item.task(run) for item in items], fixtures.jobs_beside(tests, run))
 
@@ -421,11 +451,9 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Hang the row and the facts on the report, as data that crosses processes."""
     report = yield
+    _mask(report, item.config.stash[_STATE].masker)
     if not isinstance(item, YamlItem) and not _uses_target(item):
         return report
-    run = item.config.stash[_STATE].run
-    if report.failed and run is not None:
-        _mask(report, run.masker)
     outcome = item.stash.get(_OUTCOME, None)
     if call.when == "call" or (call.when == "setup" and not report.passed):
         outcome = outcome or _outcome_of(item, report)
@@ -434,16 +462,58 @@ def pytest_runtest_makereport(
         report.pop3spec_facts = [  # type: ignore[attr-defined]  # our own attribute
             {**facts.as_data(), "test": row.id} for facts in outcome.facts
         ]
+        report.pop3spec_observations = [  # type: ignore[attr-defined]  # our own attribute
+            list(seen) for seen in sorted(outcome.observations)
+        ]
     return report
 
 
-def _mask(report: pytest.TestReport, masker: Masker) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """What goes wrong in collecting is told without a secret, too."""
+    report = yield
+    _mask(report, collector.config.stash[_STATE].masker)
+    return report
+
+
+def _mask(report: pytest.TestReport | pytest.CollectReport, masker: Masker) -> None:
     """A traceback shows arguments, and locals where they are asked for; no secret stays in it."""
-    text = report.longreprtext
-    masked = masker.mask_text(text)
-    if masked != text:
-        report.longrepr = masked
+    if not masker.forms or (report.longrepr is None and not report.sections):
+        return
+    if isinstance(report.longrepr, tuple):
+        path, line, why = report.longrepr
+        report.longrepr = (path, line, masker.mask_text(why))
+    else:
+        text = report.longreprtext
+        masked = masker.mask_text(text)
+        if masked != text:
+            report.longrepr = masked
     report.sections = [(name, masker.mask_text(shown)) for name, shown in report.sections]
+
+
+class _Masking:
+    """Hides secrets in what pytest tells of itself."""
+
+    def __init__(self, state: _State) -> None:
+        self._state = state
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_internalerror(self, excrepr: "TerminalRepr") -> None:
+        """Our own breakdown; whoever prints it comes after this."""
+        masked = self._state.masker.mask_text(str(excrepr))
+        excrepr.toterminal = (  # type: ignore[method-assign]  # the one way to other words
+            lambda tw: tw.line(masked)
+        )
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_warning_recorded(self, warning_message: warnings.WarningMessage) -> None:
+        """A warning, such as one of a thread that broke down."""
+        text = str(warning_message.message)
+        masked = self._state.masker.mask_text(text)
+        if masked != text:
+            warning_message.message = UserWarning(masked)
 
 
 def _outcome_of(item: pytest.Item, report: pytest.TestReport) -> Outcome:
@@ -477,6 +547,9 @@ class _Rows:
         self._state.rows.append(ScenarioRow.from_data(row))
         facts = getattr(report, "pop3spec_facts", ())
         self._state.facts += [facts_from(each) for each in facts]
+        self._state.seen.update(
+            (name, value) for name, value in getattr(report, "pop3spec_observations", ())
+        )
 
 
 # --- Python tests of the target ---
@@ -539,6 +612,7 @@ def _python_outcome(
         tuple(render(recorder.transcript, masker)) if findings else (),
         recorder.now(),
         tuple(recorder.facts),
+        masker.mask_observations(recorder.observations),
     )
 
 
@@ -551,6 +625,15 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     state = session.config.stash.get(_STATE, None)
     if state is None or session.config.option.collectonly:
         return
+    try:
+        _finish(session, state, exitstatus)
+    except Exception:
+        # Here pytest would print the bare traceback.
+        session.config.notify_exception(pytest.ExceptionInfo.from_current(), session.config.option)
+        session.exitstatus = ExitCode.INTERNAL_ERROR
+
+
+def _finish(session: pytest.Session, state: _State, exitstatus: int) -> None:
     lost = bool(state.run and state.settings.target and _may_be_lost(state) and state.run.is_lost())
     if state.run is not None:
         state.problems += state.run.end()
@@ -586,6 +669,7 @@ def _rows_over_sessions(state: _State) -> Iterator[ScenarioRow]:
     announced = state.run.expire if state.run is not None else set()
     expires, keeps = bool(announced - {"NEVER"}), announced == {"NEVER"}
     all_facts = [replace(facts, expires=expires, keeps=keeps) for facts in state.facts]
+    state.seen.update(observe_sessions(all_facts))
     for judged in judge_sessions(all_facts):
         got = getattr(judged.judgement, "got", "")
         findings = (Finding(judged.rule, got, command="several sessions"),) if got else ()
@@ -630,11 +714,12 @@ def _write_reports(state: _State) -> None:
         rules,
         version=__version__,
         rules_digest=rules_digest(),
-        target={"address": state.target_name, **state.observed},
+        target={"address": state.target_name, **_masked(state.observed, state.masker)},
         started=state.started,
         seconds=seconds,
         seed=settings.seed,
         options=options,
+        observations=observation_rows(state.seen),
     )
     try:
         settings.report_dir.mkdir(parents=True, exist_ok=True)
@@ -654,6 +739,18 @@ def _write_reports(state: _State) -> None:
         state.is_reported = True
     except OSError as error:
         state.problems.append(f"the reports cannot be written: {error}")
+
+
+def _masked(value: Any, masker: Masker) -> Any:
+    """Plain data without secrets in its texts."""
+    match value:
+        case str():
+            return masker.mask_text(value)
+        case list():
+            return [_masked(each, masker) for each in value]
+        case dict():
+            return {masker.mask_text(key): _masked(each, masker) for key, each in value.items()}
+    return value
 
 
 def _write_transcripts(state: _State) -> None:
@@ -680,7 +777,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for line in summary_lines(state.rows, rule_rows(rulebook(), state.rows), width=width):
         terminalreporter.write_line(line)
     for sentence in (*state.stale, *state.problems):
-        terminalreporter.write_line(sentence)
+        terminalreporter.write_line(state.masker.mask_text(sentence))
+    if count := len({name for name, _ in state.seen}):
+        told = "1 observation" if count == 1 else f"{count} observations"
+        terminalreporter.write_line(f"{told} where the RFCs leave freedom, in results.json")
     where = f"reports in {state.settings.report_dir}: junit.xml, results.json"
     terminalreporter.write_line(
         f"seed {state.settings.seed}; {where if state.is_reported else 'no reports'}"

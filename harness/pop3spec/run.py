@@ -4,12 +4,14 @@ Knows nothing of pytest; `plugin` tells it what was collected and asks for
 outcomes.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import wait
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 from pop3spec.accounts import AccountPool, Mailbox
 from pop3spec.connection import ConnectionFailed, connect, tls_context
+from pop3spec.hooks import run_hook
 from pop3spec.maildrop import Door, DoorError
 from pop3spec.masking import masker_for
 from pop3spec.probe import Observed, probe
@@ -25,6 +27,8 @@ from pop3spec.verdict import Finding, Outcome, verdict_of
 
 # Scenarios at the same time where nobody said how many.
 _WIDTH = 24
+# Commands that RFC 1939 leaves to the server (section 7), as features.
+_OPTIONAL = frozenset({"TOP", "UIDL", "USER", "APOP"})
 # Seconds: a target that wants more between two logins has its scenarios blocked.
 MAX_LOGIN_DELAY = 120
 
@@ -48,10 +52,18 @@ class Run:
     observed: Observed = field(default_factory=Observed)
     introduction: Outcome | None = None
     back_off: tuple[float, ...] = BACK_OFF
+    restart: Callable[[], None] | None = None  # kills the server and starts it again
     _pool: AccountPool | None = None
     _judge: Judge | None = None
     _scheduler: Scheduler | None = None
     _jobs: dict[int, Job] = field(default_factory=dict)
+    _beside: tuple[Job, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Take the target's own hook where no other way to restart it was given."""
+        words = self.target.hooks.restart
+        if self.restart is None and words:
+            self.restart = partial(run_hook, "restart", words)
 
     @cached_property
     def masker(self) -> Masker:
@@ -80,6 +92,8 @@ class Run:
         if observed is None:
             recorder = Recorder()
             self.observed = probe(self.target, self.mailboxes, self.door, recorder)
+            offered = sorted(self.observed.features & _OPTIONAL)
+            recorder.observe("optional-commands", ", ".join(offered) or "none")
             self.introduction = self._introduction(recorder)
         else:
             self.observed = observed
@@ -114,7 +128,12 @@ class Run:
             tuple(render(recorder.transcript, masker)) if keep else (),
             recorder.now(),
             tuple(recorder.facts),
+            masker.mask_observations(recorder.observations),
         )
+
+    def settle(self) -> None:
+        """Wait until every job has ended, so that nothing else goes on with the target."""
+        wait([job.future for job in (*self._beside, *self._jobs.values())])
 
     def _login_delay(self) -> tuple[float, ...]:
         """One more wait, as long as the target wants between logins (RFC 2449, section 6.5)."""
@@ -156,6 +175,7 @@ class Run:
         asked = self.settings.jobs is not None or self.target.limits.connections is not None
         self._scheduler = Scheduler(self.pool, self.width, waits_count=asked)
         self._jobs = {id(task): self._job(task) for task in tasks}
+        self._beside = tuple(beside)
         self._scheduler.start([*beside, *self._jobs.values()])
 
     def _job(self, task: Task) -> Job:
@@ -205,7 +225,9 @@ class Run:
                     if mailbox.filling:
                         self.door.clear(mailbox.account.user)
                 except DoorError as error:
-                    problems.append(str(error))
+                    told = (self.observed.door_problem, mailbox.problem)
+                    if not any(str(error) in each for each in told):
+                        problems.append(str(error))
         return problems
 
 

@@ -11,19 +11,23 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from pop3spec.accounts import Mailbox
+from pop3spec.authentication import authenticate
+from pop3spec.connection import CertificateRejected, ConnectionFailed
 from pop3spec.expectations import Unmet, got_instead, unmet
 from pop3spec.maildrop import Door, DoorError
 from pop3spec.probe import PROBE_MESSAGE, Observed
 from pop3spec.protocol.commands import State
-from pop3spec.rulebook.checks import FRAMING_RULES
-from pop3spec.rulebook.history import Filling, History, body_of
+from pop3spec.rulebook.checks import FRAMING_RULES, LENGTH_RULES
+from pop3spec.rulebook.history import Filling, History, body_of, is_unusual
 from pop3spec.rulebook.judgement import may_close
+from pop3spec.rulebook.observers import came_back
 from pop3spec.rulebook.rules import rulebook
-from pop3spec.scenario import ClientClose, Scenario, Status, Step
+from pop3spec.sasl import Identity, begin
+from pop3spec.scenario import ClientClose, Observe, Scenario, Status, Step
 from pop3spec.schedule import Attempt
 from pop3spec.session import (
     LOGIN,
@@ -31,16 +35,26 @@ from pop3spec.session import (
     Recorder,
     Session,
     SessionRefused,
+    apop_digest,
     open_session,
     refusal,
 )
-from pop3spec.target import Target, TargetError, Transport
+from pop3spec.target import Account, Target, TargetError, Transport
 from pop3spec.template import fill
 from pop3spec.transcript import End, Exchange, Kind, Masker, render, shown_command
 from pop3spec.verdict import Finding, Outcome, Verdict, verdict_of, worst
 
 # Seconds to wait before the target is asked again for a session that it refused.
 BACK_OFF = (0.1, 0.3, 1.0, 2.0, 4.0)
+
+
+# What is filled in by these names is a password, or may be as good as one.
+_TELLING = frozenset(
+    (
+        *("password", "password-beginning", "password-other-case", "password-of-another"),
+        "apop-without-timestamp",
+    )
+)
 
 
 # Seconds that the second look waits for octets or a close that nobody asked for.
@@ -76,21 +90,31 @@ class Judge:
         """Wrong logins of one scenario do not slow down the others."""
         return self.target.address.host.startswith("127.") and sys.platform == "linux"
 
-    def why_not(self, scenario: Scenario, mailbox: Mailbox | None) -> Outcome | None:
+    def why_not(
+        self, scenario: Scenario, transport: Transport, mailbox: Mailbox | None
+    ) -> Outcome | None:
         """The outcome of a scenario that need not, or cannot, be tried."""
-        for feature in scenario.requires:
-            if feature.upper() not in self.observed.features:
+        if scenario.transport is Transport.TLS and self.target.tls_address is None:
+            return Outcome(Verdict.NOT_APPLICABLE, "no port with implicit TLS; see --tls-target")
+        wanted = scenario.requires
+        if scenario.transport is Transport.STLS:
+            wanted = ("STLS", *wanted)
+        for feature in wanted:
+            if feature.upper() not in self.observed.features_on(transport):
                 return Outcome(Verdict.NOT_APPLICABLE, f"{feature} is not offered")
-        reason = self._missing(scenario, mailbox)
+        reason = self._missing(scenario, transport, mailbox)
         return Outcome(Verdict.BLOCKED, reason) if reason else None
 
-    def _missing(self, scenario: Scenario, mailbox: Mailbox | None) -> str:
+    def _missing(self, scenario: Scenario, transport: Transport, mailbox: Mailbox | None) -> str:
         if not scenario.needs_account:
             return ""
         if self.observed.login_problem:
             return self.observed.login_problem
         if mailbox is None:
             return "no account was given; name one with POP3SPEC_ACCOUNT or --account"
+        is_readable = transport is Transport.PLAIN and not self.target.allow_cleartext
+        if is_readable and _shows_secrets(scenario):
+            return "a password would go over an unencrypted connection; see --allow-cleartext"
         if scenario.maildrop is not None and self.door is None:
             return "no door to fill the maildrop; name one with --maildrop"
         if scenario.maildrop is not None and self.observed.door_problem:
@@ -100,10 +124,40 @@ class Judge:
             for message in (*(scenario.maildrop or ()), *messages):
                 if reason := self.door.refuses(message.octets):
                     return f"the door cannot carry a message of the filling: {reason}"
+        if reason := self._no_such_credentials(scenario, mailbox.account):
+            return reason
         most = self.target.max_failed_logins
         if most is not None and mailbox.failed_logins + scenario.failed_logins > most:
             return f"more than {most} wrong logins for an account; raise --max-failed-logins"
         return ""
+
+    def _no_such_credentials(self, scenario: Scenario, account: Account) -> str:
+        """Why there are no such wrong credentials, '' where there are."""
+        wanted = scenario.names_sent
+        logins = [step.authenticate for step in scenario.steps if step.authenticate is not None]
+        for login in logins:
+            if (
+                login.mechanism in _WITH_TOKEN
+                and "token" in login.token.names
+                and not account.token
+            ):
+                return "the account has no token; name one in the profile"
+            if login.mechanism == "EXTERNAL" and self.target.tls.client_cert is None:
+                return "there is no certificate of the client; see --client-cert"
+        if "user-other-case" in wanted and not _has_cases(account.user):
+            return "the account's name has no letter that has another case"
+        if "password-other-case" in wanted and not _has_cases(account.password):
+            return "the account's password has no letter that has another case"
+        of_another = {"password-of-another", "apop-of-another"}
+        if wanted & of_another and not self.password_of_another(account):
+            return "it needs a second account with another password"
+        return ""
+
+    def password_of_another(self, account: Account) -> str:
+        """A password that is right for another account alone, '' where there is none."""
+        folded = account.password.casefold()
+        others = (other.password for other in self.target.accounts if other.user != account.user)
+        return next((each for each in others if each and each.casefold() != folded), "")
 
     def attempt(
         self, scenario: Scenario, transport: Transport, mailbox: Mailbox | None, *, alone: bool
@@ -130,7 +184,7 @@ class _Run:
     ) -> None:
         self._judge = judge
         self._scenario = scenario
-        self._transport = transport
+        self._transport = scenario.transport or transport
         self._mailbox = mailbox
         self._recorder = Recorder()
         self._sessions: dict[str, Session] = {}
@@ -143,7 +197,7 @@ class _Run:
         self._is_alone = fresh
 
     def attempt(self) -> Attempt:
-        why_not = self._judge.why_not(self._scenario, self._mailbox)
+        why_not = self._judge.why_not(self._scenario, self._transport, self._mailbox)
         if why_not is not None:
             return Attempt(why_not)
         verdict, detail = Verdict.PASS, ""
@@ -209,6 +263,7 @@ class _Run:
             frozenset(self._recorder.exercised),
             tuple(render(self._recorder.transcript, masker)) if keep else (),
             facts=tuple(self._recorder.facts),
+            observations=masker.mask_observations(self._recorder.observations),
         )
 
     def _shown(self, finding: Finding) -> Finding:
@@ -262,6 +317,7 @@ class _Run:
             count=None if self._is_changed else len(octets),
             is_clean=all(_is_clean(message) for message in every),
             is_distinct=len(set(every)) == len(every),
+            is_unusual=any(is_unusual(message) for message in every),
             body=self._only_body(octets),
         )
 
@@ -349,18 +405,50 @@ class _Run:
         if step.close is not None:
             session.reset() if step.close is ClientClose.RESET else session.close()
             return True
-        if step.send is not None or step.send_bytes is not None:
+        if step.handshake is not None:
+            return self._secure(step, session)
+        begun, found = len(self._recorder.transcript), len(self._recorder.findings)
+        if not step.waits:
             session.look()
             if not session.is_open:
+                self._leave_drops_unjudged(session, found)
                 # Closed before the command or instead of its reply: the same to who allows it.
                 return self._may_be_closed(step, session)
-            self._send(step, session)
+            if step.authenticate is None:
+                self._send(step, session)
         problem = self._await(step, session)
+        if step.observe is not None:
+            self._observe(step.observe, self._recorder.transcript[begun:])
+        self._leave_the_end_unjudged(session)
+        if problem is not None or len(self._recorder.findings) > found:
+            self._leave_drops_unjudged(session, found)
         if problem is None:
             return True
         if not self._is_explained(step, problem):
             self._accuse(step, problem)
         return False
+
+    def _leave_the_end_unjudged(self, session: Session) -> None:
+        """A server may be shut down at any time, and says so; perhaps it comes up again."""
+        if session.history.is_ending:
+            self._again = True
+            raise _Blocked("the server says that it shuts down")
+
+    def _leave_drops_unjudged(self, session: Session, found: int) -> None:
+        """A drop beside another session of ours is first a limit of the target."""
+        others = any(each.is_open for each in self._sessions.values() if each is not session)
+        if session.is_open or may_close(session.history) or not others:
+            return
+        for rule in {finding.rule for finding in self._recorder.findings[found:]}:
+            self._recorder.forget(rule, found)
+        if len(self._recorder.findings) == found:
+            self._again = True
+            raise _Blocked("the connection was dropped while another session was open beside it")
+
+    def _observe(self, observation: Observe, exchanges: Sequence[Exchange]) -> None:
+        came = ", ".join(came_back(each) for each in exchanges if each.kind is not Kind.EVENT)
+        way = f"{observation.of}: " if observation.of else ""
+        self._recorder.observe(observation.id, f"{way}{came}")
 
     def _accuse(self, step: Step, problem: Unmet) -> None:
         rule = self._rule_of(step)
@@ -389,6 +477,8 @@ class _Run:
         broken = self._recorder.broken_at.get(place, set())
         if self._rule_of(step) in broken or not broken:
             return False
+        if not broken.isdisjoint(LENGTH_RULES):
+            return True
         if self._recorder.transcript[place].reply is None:
             return step.expect is None or step.expect.status is not Status.ERR
         return problem.of_status or not broken.isdisjoint(FRAMING_RULES)
@@ -418,27 +508,58 @@ class _Run:
         if self._mailbox is None:
             return {}
         password = self._mailbox.account.password
+        other_password = self._judge.password_of_another(self._mailbox.account)
         digest = session.apop_digest(password)
         # The second half is another one in each of its digits.
         other = "".join(format(15 - int(digit, 16), "x") for digit in digest[16:])
         return {
             "apop": digest.encode(),
             "apop-beginning": (digest[:16] + other).encode(),
+            "apop-upper-case": digest.upper().encode(),
+            "apop-shortened": digest[:-1].encode(),
             "apop-empty-secret": session.apop_digest("").encode(),
+            "apop-without-timestamp": apop_digest(b"", password).encode(),
+            "apop-of-first-session": self._first.apop_digest(password).encode(),
+            "apop-of-another": session.apop_digest(other_password).encode(),
             "password-beginning": password[:-1].encode(),
+            "token": self._mailbox.account.token.encode(),
+            # Of octets and so of ASCII alone: other letters may change their number.
+            "password-other-case": password.encode().swapcase(),
+            "password-of-another": other_password.encode(),
+            "user-other-case": self._mailbox.account.user.encode().swapcase(),
         }
 
     def _send(self, step: Step, session: Session) -> None:
         values = self._values | self._credentials(session)
         if step.send is not None:
+            self._check_sent(step.send.names, session)
             octets = fill(step.send, values) + b"\r\n"
             session.send_octets(octets, step.split)
         elif step.send_bytes is not None:
+            self._check_sent(step.send_bytes.names, session)
             session.send_octets(fill(step.send_bytes, values), step.split)
+
+    def _check_sent(self, names: Set[str], session: Session) -> None:
+        """Blocked where a password may not be told, or the wrong digest would be right."""
+        tells = bool(names & _TELLING) or ("apop" in names and session.timestamp is None)
+        is_clear = self._transport is Transport.PLAIN
+        if tells and is_clear and not self._judge.target.allow_cleartext:
+            raise _Blocked(
+                "the password would go over an unencrypted connection;"
+                " permit it with --allow-cleartext, or use TLS"
+            )
+        if "apop-of-first-session" in names and session.timestamp == self._first.timestamp:
+            raise _Blocked("two greetings have one timestamp, so that one digest is right for both")
+
+    @property
+    def _first(self) -> Session:
+        return next(iter(self._sessions.values()))
 
     def _await(self, step: Step, session: Session) -> Unmet | None:
         expect = step.expect
         if expect is None:
+            if step.authenticate is not None:
+                self._last_of(step, session)
             while session.is_waiting:
                 session.receive()
             return None
@@ -450,7 +571,7 @@ class _Run:
             self._recorder.exercised.add(rule)
             return self._unmet_close(session)
         before = session.history
-        exchange = session.receive()
+        exchange = self._last_of(step, session)
         if exchange.reply is None and exchange.is_closed:
             if expect.may_close:
                 self._recorder.exercised.add(rule)
@@ -459,6 +580,7 @@ class _Run:
                 raise _Blocked("the server closed the connection, as it may, instead of a reply")
         if expect.status is Status.OK and exchange.is_err:
             self._leave_limits_unjudged(exchange, before)
+            self._leave_mechanisms_unjudged(step)
         self._recorder.exercised.add(rule)
         door = self._judge.door
         adds_headers = door is not None and door.adds_headers
@@ -467,18 +589,68 @@ class _Run:
             return self._unmet_close(session)
         return problem
 
+    def _secure(self, step: Step, session: Session) -> bool:
+        """Begin with TLS; False where it fails, which is what the step is about."""
+        rule = self._rule_of(step)
+        self._recorder.exercised.add(rule)
+        try:
+            session.secure()
+        except CertificateRejected as error:
+            raise _Blocked(str(error)) from error
+        except ConnectionFailed as error:
+            self._accuse(step, Unmet("a TLS handshake", str(error)))
+            return False
+        return True
+
+    def _last_of(self, step: Step, session: Session) -> Exchange:
+        """The reply to a step; of a login by SASL the last one."""
+        if step.authenticate is None:
+            return session.receive()
+        login = step.authenticate
+        values = self._values | self._credentials(session)
+        user, password, authzid, token = (fill(each, values).decode() for each in login.templates)
+        address = self._judge.target.address_for(self._transport)
+        identity = Identity(
+            user,
+            password,
+            authzid,
+            token,
+            host=address.host,
+            port=address.port,
+            bindings=session.bindings,
+        )
+        return authenticate(
+            session,
+            self._recorder,
+            login.mechanism,
+            begin(login.mechanism, identity, login.twist),
+            initial_response=login.initial_response,
+        )
+
+    def _leave_mechanisms_unjudged(self, step: Step) -> None:
+        """A mechanism may need a secret that the server does not have of this account."""
+        login, mailbox = step.authenticate, self._mailbox
+        if login is None or mailbox is None or not login.is_right:
+            return
+        if login.mechanism not in mailbox.account.mechanisms:
+            self._recorder.observe("refused-mechanisms", login.mechanism)
+            raise _Blocked(
+                f"{login.mechanism} is refused, and no profile says that the account can use it:"
+                " name it in mechanisms of the account"
+            )
+
     def _leave_limits_unjudged(self, exchange: Exchange, before: History) -> None:
         """What the target may refuse, and says that it does, is not judged.
 
-        A login that may succeed later; but with nothing beside it nobody else
-        can hold the lock. QUIT, where marked messages were not removed.
+        A login that may succeed later; locks that stay have rules of their own.
+        QUIT, where marked messages were not removed.
         """
         if exchange.keyword == "QUIT" and before.marked:
             raise _Blocked("the server says that it did not remove what was marked")
         if exchange.keyword not in LOGIN:
             return
         reason = refusal(exchange)
-        if reason.is_limit and not (self._is_alone and reason.is_locked):
+        if reason.is_limit:
             self._again = True
             raise _Blocked(str(reason))
 
@@ -507,7 +679,7 @@ class _Run:
             try:
                 # QUIT may remove what was retrieved from somebody's mailbox.
                 ours = self._scenario.maildrop is not None
-                untouched = not session.history.contents and not session.history.marked
+                untouched = session.may_quit and not session.history.marked
                 if (
                     session.is_open
                     and session.history.state is State.TRANSACTION
@@ -520,6 +692,25 @@ class _Run:
                     session.close()
             except HarnessError:
                 session.close()
+
+
+# Mechanisms that show the secret to whoever can read the connection.
+_WITH_TOKEN = frozenset({"OAUTHBEARER", "XOAUTH2"})
+_READABLE = _WITH_TOKEN | {"PLAIN", "LOGIN"}
+
+
+def _shows_secrets(scenario: Scenario) -> bool:
+    """A password, or what is close to one, is sent as it is."""
+    sent = [part for step in scenario.steps for part in (step.send, step.send_bytes)]
+    names = {name for part in sent if part is not None for name in part.names}
+    mechanisms = {step.authenticate.mechanism for step in scenario.steps if step.authenticate}
+    return any(name.startswith("password") for name in names) or not mechanisms.isdisjoint(
+        _READABLE
+    )
+
+
+def _has_cases(text: str) -> bool:
+    return text.encode().swapcase() != text.encode()
 
 
 # The beginning of a header field (RFC 5322, section 2.2).

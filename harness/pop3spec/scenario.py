@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar
 
 from pop3spec.protocol.commands import State
+from pop3spec.sasl import MECHANISMS, TWISTS
 from pop3spec.stock import STOCK
+from pop3spec.target import Transport
 from pop3spec.template import Base64, encoded, template
 from pop3spec.template import Template as Template
 from pop3spec.template import fill as fill
@@ -42,7 +44,12 @@ ScenarioError = YamlError
 # Names that are filled in without having been saved.
 # Right credentials, and wrong ones that are close to them.
 BUILT_IN = frozenset(
-    ("user", "password", "apop", "password-beginning", "apop-beginning", "apop-empty-secret")
+    (
+        *("user", "user-other-case", "password", "password-beginning", "password-other-case"),
+        *("password-of-another", "apop", "apop-beginning", "apop-empty-secret"),
+        *("apop-upper-case", "apop-shortened", "apop-without-timestamp"),
+        *("apop-of-first-session", "apop-of-another", "token"),
+    )
 )
 
 # RFC 2449, section 4: octets of a command, its CRLF included.
@@ -85,9 +92,28 @@ class Closes(Enum):
     MAYBE = "maybe"
 
 
+class Handshake(Enum):
+    """What the client does on a connection that is in the clear."""
+
+    TLS = "tls"
+
+
+class YesNo(Enum):
+    """A choice."""
+
+    YES = "yes"
+    NO = "no"
+
+
 _WORD = r"[a-z0-9]+(?:-[a-z0-9]+)*"
 Slug = Annotated[str, matching(_WORD, "lower-case words and digits with hyphens")]
-Feature = Annotated[str, matching(r"[A-Z0-9][A-Z0-9 ._+-]*", "a feature in capitals, as in UIDL")]
+Feature = Annotated[
+    str,
+    matching(
+        rf"[A-Z0-9](?:[A-Z0-9 ._+-]|\{{{_WORD}\}})*",
+        "a feature in capitals, as in UIDL or SASL PLAIN",
+    ),
+]
 Filled = Annotated[str, matching(rf"[0-9]{{1,18}}|\{{{_WORD}\}}", "a whole number or {name}")]
 StartState = Annotated[
     State, one_of({state.value: state for state in (State.AUTHORIZATION, State.TRANSACTION)})
@@ -155,6 +181,38 @@ class WrittenExpect:
 
 
 @dataclass(frozen=True)
+class WrittenObserve:
+    """What is told by the reply, where the RFCs leave freedom."""
+
+    noun: ClassVar[str] = "an observe"
+
+    id: Slug = field(metadata=key("The observation, see `pop3spec rules`."))
+    of: str = field(default="", metadata=key("Which of several ways this step tries."))
+
+
+@dataclass(frozen=True)
+class WrittenAuthenticate:
+    """A login by SASL, from AUTH to the last reply."""
+
+    noun: ClassVar[str] = "an authenticate"
+
+    mechanism: str = field(metadata=key("The mechanism, as in SCRAM-SHA-256."))
+    initial_response: YesNo = field(
+        default=YesNo.YES,
+        metadata=key("no: the client's first message waits for the empty challenge."),
+    )
+    user: str = field(default="{user}", metadata=key("The name; {user} where it is left out."))
+    password: str = field(
+        default="{password}", metadata=key("The password; {password} where it is left out.")
+    )
+    authzid: str = field(default="", metadata=key("The authorization identity; left out: none."))
+    token: str = field(default="{token}", metadata=key("The token of OAUTHBEARER and XOAUTH2."))
+    twist: str | None = field(
+        default=None, metadata=key("What the client does wrong on purpose, as in wrong-proof.")
+    )
+
+
+@dataclass(frozen=True)
 class WrittenStep:
     """One thing that the client does, and what must come back."""
 
@@ -179,6 +237,13 @@ class WrittenStep:
     split: tuple[int, ...] = field(
         default=(), metadata=key("Octet offsets at which the write is cut into segments.")
     )
+    authenticate: str | WrittenAuthenticate | None = field(
+        default=None,
+        metadata=key("A login by this SASL mechanism; what must come back is its last reply."),
+    )
+    handshake: Handshake | None = field(
+        default=None, metadata=key("The client begins with TLS, behind STLS.")
+    )
     close: ClientClose | None = field(
         default=None, metadata=key("The client closes its side of the session.")
     )
@@ -190,6 +255,10 @@ class WrittenStep:
     )
     save: tuple[Slug, ...] = field(
         default=(), metadata=key("Names in text or octets whose values are kept.")
+    )
+    observe: Slug | WrittenObserve | None = field(
+        default=None,
+        metadata=key("The observation that is told by what comes back; nothing is judged by it."),
     )
 
 
@@ -207,6 +276,10 @@ class WrittenScenario:
         metadata=key("The state into which each session is brought before its first step.")
     )
     steps: tuple[WrittenStep, ...] = field(metadata=key("What the client does, in order."))
+    transport: Transport | None = field(
+        default=None,
+        metadata=key("Every session is opened so: plain, stls or tls; absent: as the run has it."),
+    )
     requires: tuple[Feature, ...] = field(
         default=(), metadata=key("Features that the target has to offer, as in UIDL.")
     )
@@ -219,6 +292,9 @@ class WrittenScenario:
     )
     failed_logins: int = field(
         default=0, metadata=key("How many deliberate wrong logins it makes with an account.")
+    )
+    note: str = field(
+        default="", metadata=key("Why it is tried: the faults of servers that it is made for.")
     )
     examples: tuple[dict[str, str], ...] | None = field(
         default=None,
@@ -270,6 +346,41 @@ class Expect:
 
 
 @dataclass(frozen=True)
+class Authenticate:
+    """A login by SASL; the templates hold names and secrets."""
+
+    mechanism: str
+    initial_response: bool
+    user: Template
+    password: Template
+    authzid: Template
+    token: Template
+    twist: str | None = None
+
+    @property
+    def templates(self) -> tuple[Template, ...]:
+        """What is filled in before anything is said."""
+        return (self.user, self.password, self.authzid, self.token)
+
+    @property
+    def is_right(self) -> bool:
+        """The credentials are the account's, and nothing is done wrong."""
+        return self.twist is None and (str(self.user), str(self.password), str(self.token)) == (
+            "{user}",
+            "{password}",
+            "{token}",
+        )
+
+
+@dataclass(frozen=True)
+class Observe:
+    """The observation that a step makes, and which of several ways it tries."""
+
+    id: str
+    of: str = ""
+
+
+@dataclass(frozen=True)
 class Step:
     """One thing that the client does, and what must come back."""
 
@@ -282,6 +393,14 @@ class Step:
     deliver: tuple[Message, ...] = ()
     expect: Expect | None = None
     save: tuple[str, ...] = ()
+    observe: Observe | None = None
+    authenticate: Authenticate | None = None
+    handshake: Handshake | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Nothing is sent."""
+        return self.send is None and self.send_bytes is None and self.authenticate is None
 
 
 @dataclass(frozen=True)
@@ -298,6 +417,8 @@ class Scenario:
     steps: tuple[Step, ...]
     where: Location
     topic: str
+    note: str = ""
+    transport: Transport | None = None
 
     @property
     def needs_account(self) -> bool:
@@ -306,8 +427,17 @@ class Scenario:
             return True
         if any(step.deliver for step in self.steps):
             return True
+        return not self.names_sent.isdisjoint(BUILT_IN)
+
+    @property
+    def names_sent(self) -> frozenset[str]:
+        """Every name that is filled in somewhere in what is sent."""
         sent = (part for step in self.steps for part in (step.send, step.send_bytes))
-        return any(part.names & BUILT_IN for part in sent if part is not None)
+        names = {name for part in sent if part is not None for name in part.names}
+        for step in self.steps:
+            if step.authenticate is not None:
+                names.update(*(part.names for part in step.authenticate.templates))
+        return frozenset(names)
 
     @property
     def longest_wait(self) -> float:
@@ -338,22 +468,32 @@ class _Problem(Exception):
         self.path = path
 
 
-def load_scenarios(path: Path, rule_ids: Collection[str] | None, file: str = "") -> ScenarioFile:
+def load_scenarios(
+    path: Path,
+    rule_ids: Collection[str] | None,
+    file: str = "",
+    observation_ids: Collection[str] | None = None,
+) -> ScenarioFile:
     """The scenarios of a file; ScenarioError says where it is wrong, and the mend.
 
-    Without `rule_ids` any rule is taken. `file` is how messages name the file.
+    Without `rule_ids` any rule is taken, without `observation_ids` any observation.
+    `file` is how messages name the file.
     """
     name = file or str(path)
     text = read_text(path, name)
     written = load_text(text, name, WrittenFile)
     try:
-        scenarios = tuple(_scenarios(written, rule_ids))
+        scenarios = tuple(_scenarios(written, rule_ids, observation_ids))
     except _Problem as problem:
         raise ScenarioError(locate(text, name, problem.path), problem.text) from None
     return ScenarioFile(path, written.about, written.topic or "", scenarios)
 
 
-def _scenarios(written: WrittenFile, rule_ids: Collection[str] | None) -> Iterator[Scenario]:
+def _scenarios(
+    written: WrittenFile,
+    rule_ids: Collection[str] | None,
+    observation_ids: Collection[str] | None,
+) -> Iterator[Scenario]:
     taken: dict[str, Location] = {}
     topic = written.topic or ""
     if not written.scenarios:
@@ -363,6 +503,7 @@ def _scenarios(written: WrittenFile, rule_ids: Collection[str] | None) -> Iterat
         try:
             for expanded in _expanded(entry):
                 _check_rules(expanded, rule_ids)
+                _check_observations(expanded, observation_ids)
                 if expanded.id in taken:
                     line = taken[expanded.id].line
                     raise _Problem(f"the id {expanded.id!r} is taken in line {line}", "id")
@@ -390,6 +531,15 @@ def _check_rules(entry: WrittenScenario, rule_ids: Collection[str] | None) -> No
             mend = did_you_mean(expect.rule, rule_ids)
             problem = f"unknown rule {quoted(expect.rule)}{mend}"
             raise _Problem(problem, "steps", index, "expect", "rule")
+
+
+def _check_observations(entry: WrittenScenario, ids: Collection[str] | None) -> None:
+    for index, step in enumerate(entry.steps):
+        observation = _observe(step)
+        if observation is None or ids is None or observation.id in ids:
+            continue
+        problem = f"unknown observation {quoted(observation.id)}{did_you_mean(observation.id, ids)}"
+        raise _Problem(problem, "steps", index, "observe")
 
 
 # --- Examples
@@ -445,6 +595,8 @@ def _with_values(entry: WrittenScenario, example: Mapping[str, str]) -> WrittenS
         rules=_put(entry.rules, put),
         maildrop=_put(entry.maildrop, put),
         steps=_put(entry.steps, put),
+        requires=_put(entry.requires, put),
+        note=put(entry.note),
     )
 
 
@@ -454,7 +606,7 @@ def _put(value: Any, put: Callable[[str], str]) -> Any:
         return put(value)
     if isinstance(value, tuple):
         return tuple(_put(item, put) for item in value)
-    if isinstance(value, WrittenStep | WrittenExpect):
+    if isinstance(value, WrittenStep | WrittenExpect | WrittenObserve | WrittenAuthenticate):
         return replace(value, **{name: _put(part, put) for name, part in vars(value).items()})
     return value
 
@@ -509,6 +661,8 @@ def _scenario(entry: WrittenScenario, topic: str) -> Scenario:
         steps=tuple(steps),
         where=entry.where,
         topic=topic,
+        note=entry.note,
+        transport=entry.transport,
     )
 
 
@@ -599,7 +753,49 @@ def _step(step: WrittenStep, index: int, told: _Told) -> Step:
         deliver=_messages(step.deliver, "deliver") if step.deliver else (),
         expect=expect,
         save=step.save,
+        observe=_observe(step),
+        authenticate=_authenticate(step, index, told),
+        handshake=step.handshake,
     )
+
+
+def _authenticate(step: WrittenStep, index: int, told: _Told) -> Authenticate | None:
+    written = step.authenticate
+    if written is None:
+        return None
+    if isinstance(written, str):
+        written = WrittenAuthenticate(written)
+    if written.mechanism not in MECHANISMS:
+        mend = did_you_mean(written.mechanism, MECHANISMS)
+        raise _Problem(f"unknown mechanism {quoted(written.mechanism)}{mend}", "authenticate")
+    if written.twist is not None and written.twist not in TWISTS:
+        mend = did_you_mean(written.twist, TWISTS)
+        raise _Problem(f"unknown twist {quoted(written.twist)}{mend}", "authenticate", "twist")
+    texts = {
+        name: _checked(("authenticate", name), template, getattr(written, name))
+        for name in ("user", "password", "authzid", "token")
+    }
+    for name, text in texts.items():
+        _check_names(text, told.names, "authenticate", name)
+    made = Authenticate(
+        mechanism=written.mechanism,
+        initial_response=written.initial_response is YesNo.YES,
+        twist=written.twist,
+        **texts,
+    )
+    if "user" in made.user.names and not made.is_right:
+        told.failed_logins.append((index, "authenticate"))
+    return made
+
+
+def _observe(step: WrittenStep) -> Observe | None:
+    match step.observe:
+        case None:
+            return None
+        case WrittenObserve(id=name, of=way):
+            return Observe(name, way)
+        case name:
+            return Observe(name)
 
 
 def _check_shape(step: WrittenStep) -> None:
@@ -610,13 +806,15 @@ def _check_shape(step: WrittenStep) -> None:
             ("send-bytes", step.send_bytes),
             ("close", step.close),
             ("deliver", step.deliver),
+            ("authenticate", step.authenticate),
+            ("handshake", step.handshake),
         )
         if value is not None
     ]
     if len(acts) > 1:
         raise _Problem(f"{acts[0]} and {acts[1]} are two steps: make two of it", acts[1])
     if step.expect is not None:
-        if step.close is not None or step.deliver is not None:
+        if any(act is not None for act in (step.close, step.deliver, step.handshake)):
             raise _Problem(f"{acts[0]} has no reply: put expect into the next step", "expect")
     elif not acts:
         raise _Problem("a step sends something or expects something: add one of the two")
@@ -689,7 +887,7 @@ def _note_logins(line: str, index: int, under: str, session: str, told: _Told) -
     word, failed = line[:4].upper(), False
     rest = line[5:]
     if word == "USER":
-        told.user[session] = "{user}" in rest
+        told.user[session] = "{user}" in rest or "{user-other-case}" in rest
     elif word == "PASS":
         # Some servers remember the name, so a second PASS is a login as well.
         failed = told.user.get(session, False) and rest != "{password}"

@@ -5,6 +5,7 @@ the session. Our own side is judged too: a line that no client may send has to
 be sent as a deliberate one.
 """
 
+import re
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -12,11 +13,12 @@ from dataclasses import dataclass, field, replace
 from hashlib import md5, sha256
 
 from pop3spec.connection import Connection, ConnectionFailed, connect, tls_context
-from pop3spec.protocol.commands import is_multiline, keyword
+from pop3spec.protocol.commands import State, is_multiline, keyword
 from pop3spec.protocol.listings import timestamps
 from pop3spec.rulebook.checks import judge
 from pop3spec.rulebook.history import Filling, History
-from pop3spec.rulebook.judgement import Broken
+from pop3spec.rulebook.judgement import Broken, Held
+from pop3spec.rulebook.observers import Seen, observe
 from pop3spec.rulebook.over_sessions import SessionFacts
 from pop3spec.target import Account, Target, Transport
 from pop3spec.transcript import End, Exchange, Kind
@@ -75,6 +77,7 @@ class Recorder:
     exercised: set[str] = field(default_factory=set)
     facts: list[SessionFacts] = field(default_factory=list)
     broken_at: dict[int, set[str]] = field(default_factory=dict)
+    observations: set[Seen] = field(default_factory=set)
     _broken: set[str] = field(default_factory=set)
 
     def now(self) -> float:
@@ -88,7 +91,18 @@ class Recorder:
             self.exercised.add(rule)
             if isinstance(judgement, Broken):
                 self._keep(rule, judgement)
+        self.observations.update(observe(exchange, before))
         return before.after(exchange)
+
+    def observe(self, observation: str, value: str) -> None:
+        """Keep what was seen of something that an RFC leaves free."""
+        self.observations.add((observation, value))
+
+    def judged(self, rule: str, judgement: Held | Broken) -> None:
+        """Keep what was said of a rule by somebody who knows more than the exchanges show."""
+        self.exercised.add(rule)
+        if isinstance(judgement, Broken):
+            self._keep(rule, judgement)
 
     def _keep(self, rule: str, judgement: Broken) -> None:
         place = len(self.transcript) - 1
@@ -154,8 +168,11 @@ class Session:
         self._unfinished = b""
         self._filling_name = filling_name
         self._may_delete = may_delete
+        self._has_read = False
+        self._locked_out = False
         self._patience = patience
         self._named_user = False
+        self._is_challenged = False
         self._opened = time.time()
         self._ended = "dropped"
         self._facts_taken = False
@@ -202,13 +219,17 @@ class Session:
 
     def apop_digest(self, password: str) -> str:
         """The digest for this session's greeting (RFC 1939, section 7)."""
-        return md5((self.timestamp or b"") + password.encode(), usedforsecurity=False).hexdigest()
+        return apop_digest(self.timestamp or b"", password)
 
     def start_tls(self) -> None:
         """STLS and the handshake; SessionRefused where the server does not want it."""
         exchange = self.exchange("STLS")
         if not exchange.is_ok:
             raise SessionRefused("STLS is refused", is_limit=False)
+        # What came in the clear behind the reply must not pass for something in TLS.
+        self.look()
+        if not self.is_open:
+            raise SessionRefused("the connection ended behind the +OK to STLS", is_limit=True)
         self.secure()
 
     def secure(self) -> None:
@@ -221,6 +242,16 @@ class Session:
             self._drop()
             raise
         self._recorder.note(self.name, "TLS handshake")
+
+    @property
+    def tls_version(self) -> str | None:
+        """The version of TLS, None in the clear."""
+        return self._connection.tls_version
+
+    @property
+    def bindings(self) -> Mapping[str, bytes]:
+        """What binds a SASL exchange to this connection, by type; empty without TLS."""
+        return self._connection.bindings()
 
     # --- Commands and replies ---
 
@@ -246,16 +277,24 @@ class Session:
             raise HarnessError("pop3spec would send on a connection that it has closed")
         self.look()
         lines = (self._unfinished + octets).split(b"\n")
-        for line in lines:
-            self._guard(line)
+        is_reading = self._is_reading
+        answers = self._is_challenged and not problem_of_answer(lines[0] + b"\n")
+        commands = lines[1:] if answers else lines[:]  # with the one that has no end yet
+        for line in commands:
+            self._guard(line, is_reading=is_reading)
+            is_reading |= _reads(_read_as(line))
         self._unfinished = lines.pop()
         now = self._recorder.now()
         for line in lines:
             sent = line + b"\n"
-            self._outstanding.append(_Outstanding(sent, now, bool(problem_of_line(sent))))
+            # What answers a challenge is no command (RFC 5034, section 4).
+            kind = Kind.CONTINUATION if self._is_challenged else Kind.COMMAND
+            problem = problem_of_answer if self._is_challenged else problem_of_line
+            self._outstanding.append(_Outstanding(sent, now, bool(problem(sent)), kind))
+            self._is_challenged = False
         # From QUIT on the server may update the maildrop, answered or not; and a
         # server may take the end of the stream for the end of the line.
-        if any(b"QUIT" in _read_as(line) for line in (*lines, self._unfinished)):
+        if any(b"QUIT" in _read_as(line) for line in commands):
             self._ended = "quit unanswered"
         begin = 0
         for offset in (*pieces, len(octets)):
@@ -265,12 +304,27 @@ class Session:
             self._connection.send(octets[begin:offset], self._target.timeouts.reply)
             begin = offset
 
-    def _guard(self, line: bytes) -> None:
+    def _guard(self, line: bytes, *, is_reading: bool) -> None:
         seen = _read_as(line)
         self._named_user |= any(word in seen for word in (b"USER", b"APOP", b"AUTH"))
         # Before any name was given there is no maildrop that it could mean.
         if b"DELE" in seen and self._named_user and not self._may_delete:
             raise HarnessError("pop3spec would send DELE for mail that it did not deliver")
+        if b"QUIT" in seen and is_reading and self._named_user and not self._may_delete:
+            raise HarnessError("pop3spec would send QUIT behind mail that it did not deliver")
+
+    @property
+    def may_quit(self) -> bool:
+        """QUIT cannot make anything of others go.
+
+        A site may remove at QUIT what was retrieved (RFC 1939, section 8).
+        """
+        return self._may_delete or not self._is_reading
+
+    @property
+    def _is_reading(self) -> bool:
+        """A message, or a part of one, was retrieved or is asked for."""
+        return self._has_read or any(_reads(_read_as(each.sent)) for each in self._outstanding)
 
     @property
     def is_waiting(self) -> bool:
@@ -281,13 +335,15 @@ class Session:
         """Wait for the reply to the oldest command that has none."""
         asked = self._outstanding.popleft() if self._outstanding else None
         sent = asked.sent if asked else b""
+        kind = asked.kind if asked else Kind.COMMAND
         if timeout is None:
-            timeout = self._timeout(sent)
+            timeout = self._timeout(sent, kind)
         now = self._recorder.now()
-        arrival = self._connection.next_reply(multiline=is_multiline(sent), timeout=timeout)
+        multiline = kind is Kind.COMMAND and is_multiline(sent)
+        arrival = self._connection.next_reply(multiline=multiline, timeout=timeout)
         exchange = self._record(
             Exchange(
-                asked.kind if asked else Kind.COMMAND,
+                kind,
                 sent=sent,
                 reply=arrival.reply,
                 partial=arrival.partial,
@@ -297,6 +353,11 @@ class Session:
                 deliberate=asked.deliberate if asked else True,
             )
         )
+        if exchange.keyword in LOGIN and exchange.is_err:
+            self._locked_out = refusal(exchange).is_locked
+        if self._named_user and _reads(_read_as(sent)) and not exchange.is_err:
+            self._has_read = True
+        self._is_challenged = exchange.continues_sasl
         if arrival.end is not None:
             self._outstanding.clear()
             if exchange.is_closed:
@@ -308,9 +369,10 @@ class Session:
             self._ended = "dropped"  # it was refused, and the session goes on
         return exchange
 
-    def _timeout(self, sent: bytes) -> float:
+    def _timeout(self, sent: bytes, kind: Kind) -> float:
         timeouts = self._target.timeouts
-        return timeouts.login if keyword(sent) in _SLOW else timeouts.reply
+        is_slow = kind is Kind.CONTINUATION or keyword(sent) in _SLOW
+        return timeouts.login if is_slow else timeouts.reply
 
     def _await_close(self) -> None:
         sent_at = self._recorder.now()
@@ -443,16 +505,22 @@ class Session:
             expires=_expires(history.capabilities or {}),
             keeps=(history.capabilities or {}).get("EXPIRE", ())[:1] == ("NEVER",),
             may_change=history.filling.may_change,
+            logged_in=history.state is State.TRANSACTION,
+            locked_out=self._locked_out,
         )
+
+    def expect_end(self) -> None:
+        """The server is about to be stopped, so that the connection may end at any time."""
+        self.history = replace(self.history, is_ending=True)
 
     def expect_change(self) -> None:
         """Mail may come or go from now on without this session's doing."""
         self.history = replace(self.history, filling=self.history.filling.changing)
 
     def quit(self) -> None:
-        """End the session politely if it is still in step with the server."""
+        """End the session politely if it is still in step, and QUIT does no harm."""
         self.look()
-        if self.is_open and not self._outstanding and not self._unfinished:
+        if self.is_open and not self._outstanding and not self._unfinished and self.may_quit:
             self.exchange("QUIT")
         self.close()
 
@@ -463,6 +531,14 @@ class Session:
             self._is_left = True
             self._connection.close()
         self._drop()
+
+    def end_sending(self) -> None:
+        """End our direction of the connection, without QUIT, and go on to read."""
+        self.look()
+        if self.is_open:
+            self._is_left = True
+            self._connection.end_sending()
+            self.expect_end()  # nothing can be asked any more
 
     def reset(self) -> None:
         """Break the connection from our side (RST)."""
@@ -497,6 +573,11 @@ def _read_as(line: bytes) -> bytes:
     return line.upper() if _may_be_cut(line) else keyword(line).encode("latin-1")
 
 
+def _reads(seen: bytes) -> bool:
+    """A command, as `_read_as` gives it, that may send a message, or a part of one."""
+    return any(word in seen for word in (b"RETR", b"TOP"))
+
+
 def problem_of_line(line: bytes) -> str:
     """Why no client may send this line, '' if it may (RFC 1939, section 3)."""
     if not line.endswith(b"\r\n"):
@@ -511,6 +592,23 @@ def problem_of_line(line: bytes) -> str:
     if any(octet < 0x20 or octet == 0x7F for octet in text):
         return "it has control characters"
     return ""
+
+
+_ANSWER = re.compile(rb"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?|\*")
+
+
+def problem_of_answer(line: bytes) -> str:
+    """Why no client may answer a challenge so, '' if it may (RFC 5034, section 4)."""
+    if not line.endswith(b"\r\n"):
+        return "it does not end with CRLF"
+    if _ANSWER.fullmatch(line[:-2]) is None:
+        return "it is neither base64 nor '*'"
+    return ""
+
+
+def apop_digest(timestamp: bytes, secret: str) -> str:
+    """The digest that APOP gives (RFC 1939, section 7)."""
+    return md5(timestamp + secret.encode(), usedforsecurity=False).hexdigest()
 
 
 # Response codes that say 'later' (RFC 2449, section 8; RFC 3206).

@@ -36,6 +36,7 @@ class Settings:
 
     target: Target | None
     report_dir: Path
+    transports: tuple[Transport, ...] = ()
     level: Level = Level.MUST
     require_complete: bool = False
     jobs: int | None = None
@@ -107,6 +108,7 @@ def settings_from(given: Mapping[str, Any], environ: Mapping[str, str]) -> Setti
     return Settings(
         target=_target(options, profile, base, environ),
         report_dir=_report_dir(options.get("report_dir") or "reports"),
+        transports=_transports(options, profile),
         level=Level(str(options.get("level") or "must").upper()),
         require_complete=bool(options.get("require_complete")),
         jobs=options.get("jobs"),
@@ -116,6 +118,10 @@ def settings_from(given: Mapping[str, Any], environ: Mapping[str, str]) -> Setti
         allow_delete=bool(options.get("allow_delete")),
         options=options,
     )
+
+
+def _transports(options: Mapping[str, Any], profile: Profile) -> tuple[Transport, ...]:
+    return parse_transports(options.get("transport") or profile.transport or "")
 
 
 def _report_dir(name: str) -> Path:
@@ -133,7 +139,7 @@ def _target(
     tls_named = options.get("tls_target") or profile.tls_target
     tls_address = parse_address(tls_named) if tls_named else None
     # Read before it is known whether they are needed: a mistake in them is one anyway.
-    transports = parse_transports(options.get("transport") or profile.transport or "")
+    transports = _transports(options, profile)
     tls = _tls(options, profile, base)
     given = [parse_account(text) for text in options.get("account") or ()]
     if named is not None:
@@ -166,6 +172,7 @@ def _target(
         ),
         allow_stress=_permitted(options, "allow_stress", profile.allow_stress, default=loopback),
         max_failed_logins=_most_failed_logins(options, profile, loopback=loopback),
+        hooks=profile.hooks,
         known_deviations=profile.known_deviations,
     )
 

@@ -6,12 +6,14 @@ in `probe`.
 
 import datetime
 import ipaddress
+import shlex
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import unquote, urlsplit
 
-from pop3spec.yamlfile import Duration, YamlError, key, load
+from pop3spec.yamlfile import Duration, ReadAs, YamlError, key, load
 
 PLAIN_PORT, TLS_PORT = 110, 995
 
@@ -54,6 +56,13 @@ class Account:
 
     user: str = field(metadata=key("The name that USER gets."))
     password: str = field(repr=False, metadata=key("The password. It is masked in every output."))
+    token: str = field(
+        default="", repr=False, metadata=key("A token for OAUTHBEARER and XOAUTH2, masked as well.")
+    )
+    mechanisms: tuple[str, ...] = field(
+        default=("PLAIN", "LOGIN"),
+        metadata=key("SASL mechanisms for which the server has what it needs of this account."),
+    )
 
     def __str__(self) -> str:
         return self.user
@@ -85,6 +94,30 @@ class Limits:
 
     connections: int | None = field(
         default=None, metadata=key("Connections at the same time; more are not opened.")
+    )
+
+
+def _words_of(text: str) -> tuple[str, ...]:
+    try:
+        words = tuple(shlex.split(text))
+    except ValueError as error:
+        raise ValueError(f"{text!r} cannot be split into words: {error}") from None
+    if not words:
+        raise ValueError("the command is missing")
+    return words
+
+
+Words = Annotated[
+    tuple[str, ...], ReadAs(_words_of, "a command", {"type": "string", "pattern": r"\S"})
+]
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """Commands of the owner's that do to the server what no client can."""
+
+    restart: Words = field(
+        default=(), metadata=key("Kills the server's processes and starts it again.")
     )
 
 
@@ -141,6 +174,9 @@ class Profile:
     max_failed_logins: int | None = field(
         default=None, metadata=key("Deliberate wrong logins for each account.")
     )
+    hooks: Hooks = field(
+        default=Hooks(), metadata=key("Commands that do to the server what no client can.")
+    )
     known_deviations: tuple[KnownDeviation, ...] = field(
         default=(), metadata=key("The rules that the target is recorded as breaking.")
     )
@@ -162,6 +198,7 @@ class Target:
     allow_cleartext: bool = False
     allow_stress: bool = False
     max_failed_logins: int | None = 3
+    hooks: Hooks = Hooks()
     known_deviations: tuple[KnownDeviation, ...] = ()
 
     def address_for(self, transport: Transport) -> Address:
@@ -188,7 +225,9 @@ def parse_address(text: str, default_port: int | None = None) -> Address:
     if not port and default_port is not None:
         return Address(host, default_port)
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise TargetError(f"{text!r} is not an address; write host:port, with a port below 65536")
+        # A password may stand where no number is.
+        shown = text if not port or port.isdigit() else f"{host}:***"
+        raise TargetError(f"{shown!r} is not an address; write host:port, with a port below 65536")
     return Address(host, int(port))
 
 

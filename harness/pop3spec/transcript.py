@@ -115,6 +115,14 @@ class Exchange:
         return self.reply.lines if self.reply.is_multiline else (self.reply.text,)
 
     @property
+    def continues_sasl(self) -> bool:
+        """A challenge came, which the next line answers (RFC 5034, section 4)."""
+        asked = self.kind is Kind.CONTINUATION or (
+            self.kind is Kind.COMMAND and self.keyword == "AUTH"
+        )
+        return asked and self.reply is not None and self.reply.is_challenge
+
+    @property
     def is_closed(self) -> bool:
         """The server ended the connection."""
         return self.end in (End.CLOSED, End.RESET)
@@ -181,9 +189,14 @@ class Masker:
             for shown in {show(form), form.decode("utf-8", "replace")}:
                 if shown in text:
                     text = text.replace(shown, MASK)
-                if _CUT in text:
-                    text = _mask_cut(text, shown)
+                for cut in _CUTS:
+                    if cut in text:
+                        text = _mask_cut(text, shown, cut)
         return text
+
+    def mask_observations(self, seen: Iterable[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+        """Observations by name, with each known secret in their values replaced."""
+        return frozenset((name, self.mask_text(value)) for name, value in seen)
 
     def with_sent(self, exchanges: Iterable[Exchange]) -> "Masker":
         """A masker that hides as well what was sent as a secret, for servers that echo it."""
@@ -195,14 +208,18 @@ class Masker:
         return masker_of(forms)
 
 
-# Behind the beginning of a quotation that is too long, as show() writes it.
-_CUT = "…"
+# In place of what is too long: behind its beginning by show(), in its middle by pytest.
+_CUTS = ("…", "...")
 
 
-def _mask_cut(text: str, secret: str) -> str:
-    """The text without a beginning of the secret at the end of a quotation."""
+def _mask_cut(text: str, secret: str, cut: str) -> str:
+    """The text without a beginning of the secret before a cut, and an end of it behind one."""
+    beginning, end = secret[:MIN_SECRET], secret[-MIN_SECRET:]
     for length in range(len(secret) - 1, MIN_SECRET - 1, -1):
-        text = text.replace(secret[:length] + _CUT, MASK + _CUT)
+        if beginning in text:
+            text = text.replace(secret[:length] + cut, MASK + cut)
+        if end in text:
+            text = text.replace(cut + secret[-length:], cut + MASK)
     return text
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from pop3spec.rulebook.observers import Seen
 from pop3spec.rulebook.over_sessions import SessionFacts
 from pop3spec.rulebook.rules import Level, Rule
 
@@ -67,6 +68,7 @@ class Outcome:
     transcript: tuple[str, ...] = ()
     seconds: float = 0.0
     facts: tuple[SessionFacts, ...] = ()
+    observations: frozenset[Seen] = frozenset()
 
 
 def breach(rule: str, level: Level) -> Verdict:

@@ -1,4 +1,4 @@
-"""The command: `python -m servers up|down|list|judge|all`, with `harness` on the path."""
+"""The command: `python -m servers up|down|restart|list|judge|all`, with `harness` on the path."""
 
 import argparse
 import shutil
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
-from servers import slots
+from servers import roots, slots
 from servers.judge import FAILED, judge, line
 from servers.registry import SERVERS
 from servers.roots import cache_of
@@ -30,6 +30,14 @@ def down(options: argparse.Namespace) -> int:
         was_there = slots.bring_down(server, options.state_dir)
         print(f"{server.NAME}: {'ended and removed' if was_there else 'was not up'}")
         forget_installation(server, options)
+    return 0
+
+
+def restart(options: argparse.Namespace) -> int:
+    """Kill one server and start it again, with its mail."""
+    for server in options.servers:
+        roots.restart(server.NAME, slots.place_of(server, options.state_dir))
+        print(f"{server.NAME}: killed and started again")
     return 0
 
 
@@ -62,6 +70,7 @@ def forget_installation(server: Server, options: argparse.Namespace) -> None:
 COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "up": up,
     "down": down,
+    "restart": restart,
     "list": show,
     "judge": judge_some,
     "all": judge_some,

@@ -24,8 +24,9 @@ openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 
 """
 
 
-# Shell lines for a root where /srv/tls shows a directory of the state.
-MAKE_CERTIFICATE = f"cd {PLACE}\n{_SCRIPT}cd /\n"
+# Shell lines for a root where /srv/tls shows a directory of the state. A server that is
+# started again keeps its certificate.
+MAKE_CERTIFICATE = f"cd {PLACE}\nif [ ! -e server.pem ]; then\n{_SCRIPT}fi\ncd /\n"
 
 
 def make_certificate(directory: Path) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from servers import certificates
 from servers.processes import free_ports, give_back, take, wait_for_greeting, wait_for_port
-from servers.roots import Plan, Recipe, enter, install
-from servers.running import Account, Running, new_accounts, write_profile
+from servers.roots import Plan, Recipe, enter, install, restart_command
+from servers.running import PROFILE, Account, Running, new_accounts, write_profile
 from servers.stores import MAIL_GROUP, MAIL_OWNER, make_maildirs
 
 NAME = "courier"
@@ -90,8 +90,9 @@ def up(state: Path) -> Running:
             accounts=accounts,
             maildrop=f"maildir:{mail}/{{user}}",
             ca=certificates.authority_in(state),
-            profile=state / "profile.yaml",
+            profile=state / PROFILE,
             version=version,
+            restart=restart_command(NAME, state),
         )
     )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from servers import certificates
 from servers.processes import free_ports, give_back, take, wait_for_greeting
 from servers.roots import Plan, Recipe, enter, install
-from servers.running import Account, Running, new_accounts, write_profile
+from servers.running import PROFILE, Account, Running, new_accounts, write_profile
 from servers.stores import make_mailboxes
 from servers.unixusers import add_users, owners
 
@@ -78,7 +78,7 @@ def up(state: Path) -> Running:
             accounts=accounts,
             maildrop=f"mbox:{mail}/{{user}}",
             ca=certificates.authority_in(state),
-            profile=state / "profile.yaml",
+            profile=state / PROFILE,
             version=version,
         )
     )

@@ -10,8 +10,8 @@ rewrites the file in place at QUIT.
 from pathlib import Path
 
 from servers.processes import free_ports, give_back, take, wait_for_greeting
-from servers.roots import Plan, Recipe, enter, install
-from servers.running import Running, new_accounts, write_profile
+from servers.roots import Plan, Recipe, enter, install, restart_command
+from servers.running import PROFILE, Running, new_accounts, write_profile
 from servers.stores import make_mailboxes
 from servers.unixusers import add_users, owners
 
@@ -48,8 +48,9 @@ def up(state: Path) -> Running:
             accounts=accounts,
             maildrop=f"mbox:{mail}/{{user}}",
             ca=None,
-            profile=state / "profile.yaml",
+            profile=state / PROFILE,
             version=version,
+            restart=restart_command(NAME, state),
         )
     )
 

@@ -127,6 +127,31 @@ def give_back(state: Path) -> None:
     shutil.rmtree(state)
 
 
+def end_all_but_callers(state: Path) -> None:
+    """End the processes of a state directory, but for those that we run below ourselves."""
+    kept = []
+    callers = _callers()
+    for process in remembered(state):
+        if process.pid in callers:
+            kept.append(process)
+        else:
+            end(process)
+    remember(state, kept)
+
+
+def _callers() -> set[int]:
+    """This process, its parent, the parent's parent and so on."""
+    found, pid = set(), os.getpid()
+    while pid > 0:
+        found.add(pid)
+        try:
+            text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            break
+        pid = int(text.rpartition(")")[2].split()[1])
+    return found
+
+
 def start(state: Path, argv: Sequence[str | Path]) -> Process:
     """Start a program that outlives us, its output in the state directory's log."""
     with (state / LOG).open("ab") as log:

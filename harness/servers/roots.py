@@ -25,11 +25,13 @@ from servers.processes import (
     GONE_WITHIN,
     adopt,
     children_of,
+    end_all_but_callers,
     is_alive,
     log_tail,
     start,
+    wait_for_greeting,
 )
-from servers.running import LeftOutError, ServerFailedError
+from servers.running import PROFILE, LeftOutError, ServerFailedError, address_in
 
 LAYERED = ("usr", "etc", "var", "bin", "sbin", "lib", "lib32", "lib64", "libx32")
 DEVICES = {"null": 3, "zero": 5, "full": 7, "random": 8, "urandom": 9}
@@ -37,6 +39,7 @@ TOOLS = ("unshare", "mount", "chroot", "apt-get", "dpkg-query")
 NAMESPACE = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-eu")
 INSTALL_WITHIN = 900.0
 STAMP = "installed.json"
+SCRIPT = "enter.sh"
 # Keeps the packages' scripts from starting daemons on the machine's real ports.
 POLICY = "#!/bin/sh\nexit 101\n"
 LISTENER = Path(__file__).parent / "programs" / "listener.py"
@@ -121,13 +124,34 @@ def enter(recipe: Recipe, state: Path, plan: Plan) -> None:
         (state / "prepare.sh").write_text(plan.prepare, encoding="utf-8")
         script += f"chroot root /bin/sh -eu < {shlex.quote(str(state / 'prepare.sh'))}\n"
     script += f"exec {shlex.join(_command(plan))}\n"
-    (state / "enter.sh").write_text(script, encoding="utf-8")
-    outer = start(state, [*NAMESPACE, state / "enter.sh"])
+    (state / SCRIPT).write_text(script, encoding="utf-8")
+    _run_script(recipe.name, state)
+
+
+def restart(name: str, state: Path) -> None:
+    """Kill a server that runs in such a root, and start the same one again."""
+    if not (state / SCRIPT).is_file():
+        raise ServerFailedError(f"{name} is not up, or cannot be started again")
+    end_all_but_callers(state)
+    _run_script(name, state)
+    host, port = address_in(state / PROFILE)
+    wait_for_greeting(state, host, port)
+
+
+def restart_command(name: str, state: Path) -> tuple[str, ...]:
+    """What `restart` is called by from elsewhere."""
+    harness = Path(__file__).resolve().parents[1]
+    python = ("env", f"PYTHONPATH={harness}", sys.executable, "-m", "servers")
+    return (*python, "restart", name, f"--state-dir={state}")
+
+
+def _run_script(name: str, state: Path) -> None:
+    outer = start(state, [*NAMESPACE, state / SCRIPT])
     # Ending the namespace's first process ends all of it, so that one is remembered too.
     deadline = time.monotonic() + GONE_WITHIN
     while not (inner := children_of(outer.pid)):
         if not is_alive(outer) or time.monotonic() > deadline:
-            raise ServerFailedError(f"{recipe.name} did not start: {log_tail(state)}")
+            raise ServerFailedError(f"{name} did not start: {log_tail(state)}")
         time.sleep(BETWEEN_TRIES)
     for process in inner:
         adopt(state, process.pid)

@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Protocol
 USERS = ("alice", "bob", "carol", "dave")
 TIMEOUTS = {"connect": "15s", "login": "30s", "reply": "6s"}
 TLS_NAME = "localhost"
+PROFILE = "profile.yaml"
 
 
 class LeftOutError(Exception):
@@ -40,6 +42,7 @@ class Running:
     profile: Path
     version: str
     other_doors: tuple[str, ...] = ()
+    restart: tuple[str, ...] = ()
 
 
 class Server(Protocol):
@@ -79,7 +82,16 @@ def profile_text(running: Running) -> str:
     ]
     timeouts = ", ".join(f"{name}: {value}" for name, value in TIMEOUTS.items())
     lines.append(f"timeouts: {{{timeouts}}}")
+    if running.restart:
+        lines.append(f"hooks: {{restart: {json.dumps(shlex.join(running.restart))}}}")
     return "\n".join(lines) + "\n"
+
+
+def address_in(profile: Path) -> tuple[str, int]:
+    """Where the server of a profile that we wrote listens."""
+    first = profile.read_text(encoding="utf-8").partition("\n")[0]
+    host, _, port = first.removeprefix("target: ").rpartition(":")
+    return host, int(port)
 
 
 def write_profile(running: Running) -> Running:

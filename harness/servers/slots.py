@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from servers.roots import cache_of
-from servers.running import Running, Server
+from servers.running import Running, Server, ServerFailedError
 
 SLOT = "state-directory"
 
@@ -21,6 +21,14 @@ def state_of(name: str) -> Path | None:
         return Path((cache_of(name) / SLOT).read_text(encoding="utf-8").strip())
     except OSError:
         return None
+
+
+def place_of(server: Server, state: Path | None) -> Path:
+    """The state directory of a server that is up; ServerFailedError where it is not."""
+    found = state if state is not None else state_of(server.NAME)
+    if found is None or not found.is_dir():
+        raise ServerFailedError(f"{server.NAME} is not up")
+    return found
 
 
 def bring_up(server: Server, state: Path | None) -> Running:

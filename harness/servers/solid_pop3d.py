@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from servers.processes import free_ports, give_back, take, wait_for_greeting
-from servers.roots import Plan, Recipe, enter, install
-from servers.running import Account, Running, new_accounts, write_profile
+from servers.roots import Plan, Recipe, enter, install, restart_command
+from servers.running import PROFILE, Account, Running, new_accounts, write_profile
 from servers.stores import MAIL_GROUP, make_maildirs
 from servers.unixusers import add_users, owners
 
@@ -59,8 +59,9 @@ def up(state: Path) -> Running:
             accounts=accounts,
             maildrop=f"maildir:{mail}/{{user}}",
             ca=None,
-            profile=state / "profile.yaml",
+            profile=state / PROFILE,
             version=version,
+            restart=restart_command(NAME, state),
         )
     )
 

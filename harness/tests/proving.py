@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from suite_proof import accused_by_suites, conversations
+
 from pop3spec.collected import home
 from pop3spec.embedded import start_embedded
 from pop3spec.reference.faults import FAULTS
@@ -102,7 +104,26 @@ def prove(
 def prove_fault(name: str) -> Proof:
     """Judge the reference server with one fault."""
     robust = [rule for rule in FAULTS[name].breaks if rule.startswith("robust-")]
-    return prove_alone(name, robust[0]) if robust else prove(name)
+    if robust:
+        return prove_alone(name, robust[0])
+    proof = prove(name)
+    return with_suites(proof, name) if FAULTS[name].breaks & rules_of_suites() else proof
+
+
+def with_suites(proof: Proof, *faults: str) -> Proof:
+    """The same with what the suites come to, which take longer than all scenarios together."""
+    accused = accused_by_suites(*faults)
+    proof.accused = accused.rules | proof.accused
+    proof.exercised |= accused.exercised
+    return proof
+
+
+@cache
+def rules_of_suites() -> frozenset[str]:
+    """The rules that a suite is about and no scenario."""
+    listed = {rule for _, scenario in all_scenarios() for rule in scenario.rules}
+    about = {rule for conversation in conversations() for rule in conversation.rules}
+    return frozenset(about - listed)
 
 
 def _show(name: str) -> None:

@@ -23,7 +23,10 @@ PARTS: Mapping[str, str] = {
     # What the RFCs require, and what a test is.
     "rulebook": "protocol transcript yamlfile",
     "verdict": "transcript rulebook",
-    "scenario": "protocol yamlfile template stock",
+    "scenario": "protocol yamlfile template stock target sasl",
+    # A login by SASL: what a client says, and how a session carries it.
+    "sasl": "protocol rulebook",
+    "authentication": "transcript sasl session",
     "target": "protocol yamlfile",
     "masking": "protocol transcript target",
     # How a target is driven.
@@ -36,12 +39,13 @@ PARTS: Mapping[str, str] = {
     "schedule": "verdict accounts",
     "runner": (
         "protocol transcript target rulebook verdict scenario template session maildrop accounts"
-        " expectations probe schedule"
+        " expectations probe schedule authentication sasl connection"
     ),
     "settings": "target connection rulebook",
+    "hooks": "",
     "run": (
         "transcript target rulebook verdict scenario masking connection session maildrop accounts"
-        " probe schedule runner settings"
+        " probe schedule runner settings hooks"
     ),
     # The embedded server: it knows the protocol, and nothing of how it is judged.
     "reference": "protocol maildrop",
@@ -51,12 +55,13 @@ PARTS: Mapping[str, str] = {
     "register": "yamlfile rulebook reference",
     "fixtures": (
         "target rulebook verdict stock session maildrop accounts schedule settings run embedded"
+        " hooks"
     ),
     "options": "",
     "collected": "target rulebook scenario",
     "plugin": (
-        "transcript target rulebook verdict scenario session maildrop probe settings run embedded"
-        " fixtures report options collected"
+        "masking transcript target rulebook verdict scenario session maildrop probe settings run"
+        " embedded fixtures report options collected"
     ),
     "cli": "target rulebook scenario options collected reference register",
     "__main__": "cli",
@@ -68,6 +73,9 @@ LIBRARIES: Mapping[str, str] = {
     "yaml": "yamlfile",
     "junit_xml": "report/junit",
     "pytest": "plugin fixtures cli",
+    "_pytest": "plugin",  # for a type alone
+    "scramp": "sasl/scram",
+    "trustme": "reference/certificates",
 }
 
 # Of the standard library: sockets and TLS stand at the edges, and nobody takes poplib's word.
@@ -76,7 +84,7 @@ EDGES: Mapping[str, str] = {
     "socket": "connection maildrop reference",
     "select": "connection reference",
     "ssl": "connection reference",
-    "subprocess": "maildrop",
+    "subprocess": "maildrop hooks",
 }
 
 

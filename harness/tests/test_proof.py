@@ -5,7 +5,7 @@ exactly those that the fault declares: an accusation too many fails like a miss.
 """
 
 import pytest
-from proving import Proof, all_scenarios, prove, prove_fault
+from proving import Proof, all_scenarios, prove, prove_fault, with_suites
 
 from pop3spec.reference.faults import FAULTS
 from pop3spec.rulebook.rules import Level, rulebook
@@ -30,7 +30,7 @@ def test_the_honest_server_passes_everything(jobs: int | None) -> None:
 
 @pytest.fixture(scope="module")
 def honest() -> Proof:
-    return prove()
+    return with_suites(prove())
 
 
 def test_no_rule_is_left_untested_on_the_honest_server(honest: Proof) -> None:

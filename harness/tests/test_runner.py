@@ -19,6 +19,7 @@ from pop3spec.rulebook.rules import rulebook
 from pop3spec.runner import Judge
 from pop3spec.scenario import Scenario, load_scenarios
 from pop3spec.schedule import Attempt
+from pop3spec.session import apop_digest
 from pop3spec.target import Account, Address, Target, Timeouts, Transport
 from pop3spec.verdict import Verdict
 
@@ -110,6 +111,32 @@ def play(
         values = {"keep_transcripts": True, "back_off": (0.01,) * 3}
         judge = replace(judge, **(values | changes))
         return judge.attempt(write(keys), Transport.PLAIN, Mailbox(target.accounts[0]), alone=alone)
+
+
+# --- What is observed
+
+
+def test_what_comes_back_is_observed_and_not_judged(run: Run) -> None:
+    steps = """
+  - send: LAST
+    observe: last-command
+  - send-bytes: "NOOP\\nNOOP\\n"
+    observe: {id: bare-line-feed, of: two lines}
+"""
+
+    outcome = run(f"steps:{steps}").outcome
+
+    assert outcome.verdict is Verdict.PASS
+    assert ("last-command", "-ERR") in outcome.observations
+    assert ("bare-line-feed", "two lines: +OK, +OK") in outcome.observations
+
+
+def test_a_secret_in_an_observation_is_masked(write: Callable[[str], Scenario]) -> None:
+    script = (HELLO, *LOGIN, "STAT", b"+OK 1 30 of correct-horse\r\n", "QUIT", b"+OK\r\n", close)
+
+    outcome = play("steps: [{send: STAT}]", write, script).outcome
+
+    assert ("text-behind-drop-listing", "of ***") in outcome.observations
 
 
 # --- What can be expected, each once met and once not
@@ -314,6 +341,104 @@ steps:
     assert "canary" not in text
     assert "USER alice" in text
     assert "APOP alice ***" in text
+
+
+@pytest.mark.parametrize(
+    "name, account, reason",
+    [
+        ("password-other-case", Account("alice", "12 34"), "password has no letter"),
+        ("user-other-case", Account("1000", "secret"), "name has no letter"),
+        ("password-of-another", ALICE, "a second account"),
+    ],
+)
+def test_wrong_credentials_that_the_account_has_not_are_not_sent(
+    place: Place, run: Run, name: str, account: Account, reason: str
+) -> None:
+    keys = "state: AUTHORIZATION\nfailed-logins: 1\nsteps:\n  - send: USER {user}\n"
+    outcome = run(f"{keys}  - send: PASS {{{name}}}", Mailbox(account)).outcome
+
+    assert outcome.verdict is Verdict.BLOCKED
+    assert reason in outcome.detail
+    assert not outcome.transcript
+
+
+def test_wrong_credentials_that_are_near_the_right_ones_are_refused_and_never_written(
+    place: Place, run: Run
+) -> None:
+    accounts = (ALICE, Account("bob", "the-secret-of-bob"))
+    place.changes["target"] = replace(place.judge.target, accounts=accounts)
+
+    keys = "state: AUTHORIZATION\nfailed-logins: 2\nsteps:\n"
+    for name in ("password-other-case", "password-of-another"):
+        keys += f"  - send: USER {{user}}\n  - send: PASS {{{name}}}\n    expect: -ERR\n"
+    outcome = run(keys).outcome
+
+    text = "\n".join(outcome.transcript)
+    assert outcome.verdict is Verdict.PASS, outcome.detail
+    assert text.count("PASS ***") == 2
+    assert PASSWORD.swapcase() not in text
+    assert "the-secret-of-bob" not in text
+
+
+@pytest.mark.parametrize("words", ["PASS {password}", "APOP {user} {apop-without-timestamp}"])
+def test_what_tells_a_password_is_withheld_where_it_would_go_in_the_clear(
+    place: Place, run: Run, words: str
+) -> None:
+    place.changes["target"] = replace(place.judge.target, allow_cleartext=False)
+
+    keys = "state: AUTHORIZATION\nfailed-logins: 1\nsteps:\n  - send: USER {user}\n  - send: "
+    outcome = run(keys + words).outcome
+
+    assert outcome.verdict is Verdict.BLOCKED
+    assert "--allow-cleartext" in outcome.detail
+    assert not any(words.split()[0] in line for line in outcome.transcript)
+
+
+def test_a_digest_tells_the_password_where_the_greeting_has_no_timestamp(
+    write: Callable[[str], Scenario],
+) -> None:
+    keys = "state: AUTHORIZATION\nsteps:\n  - send: APOP {user} {apop}"
+
+    with Scripted([HELLO]) as server:
+        target = replace(server.target(), allow_cleartext=False)
+        judge = Judge(target, Observed(), None, masker_for(target.accounts))
+        mailbox = Mailbox(target.accounts[0])
+        outcome = judge.attempt(write(keys), Transport.PLAIN, mailbox, alone=False).outcome
+
+    assert outcome.verdict is Verdict.BLOCKED
+    assert "--allow-cleartext" in outcome.detail
+
+
+REPLAY = """
+state: AUTHORIZATION
+failed-logins: 1
+steps:
+  - send: APOP {user} {apop}
+    expect: +OK
+  - send: QUIT
+  - session: second
+    send: APOP {user} {apop-of-first-session}
+    expect: -ERR
+"""
+
+
+def test_a_digest_is_replayed_on_a_connection_with_another_timestamp(run: Run) -> None:
+    outcome = run(REPLAY).outcome
+
+    assert outcome.verdict is Verdict.PASS, outcome.detail
+
+
+def test_a_digest_that_is_right_for_both_greetings_is_not_replayed(
+    write: Callable[[str], Scenario],
+) -> None:
+    greeting = b"+OK <1@host>\r\n"
+    digest = apop_digest(b"<1@host>", "correct-horse")
+    first = [greeting, f"APOP alice {digest}", b"+OK\r\n", "QUIT", b"+OK\r\n", close]
+
+    outcome = play(REPLAY, write, first, [greeting]).outcome
+
+    assert outcome.verdict is Verdict.BLOCKED
+    assert "one timestamp" in outcome.detail
 
 
 def test_octets_go_out_as_they_stand_and_cut_as_asked(place: Place, run: Run) -> None:
@@ -848,6 +973,36 @@ steps:
 
     wrong = play(keys, write, [HELLO, *LOGIN[:3], b"-ERR wrong\r\n"])
     assert [finding.rule for finding in wrong.outcome.findings] == ["rfc1939-7-user-pass"]
+
+
+def test_a_server_that_says_that_it_shuts_down_is_not_judged(
+    write: Callable[[str], Scenario],
+) -> None:
+    keys = "steps:\n  - send: NOOP\n    expect: +OK\n  - send: STAT\n    expect: +OK"
+    words = b"-ERR [SYS/TEMP] Server shutting down.\r\n"
+
+    for moves in (("NOOP", words, close), ("NOOP", b"+OK\r\n" + words, close)):
+        attempt = play(keys, write, [HELLO, *LOGIN, *moves])
+
+        assert attempt.outcome.verdict is Verdict.BLOCKED, attempt.outcome.detail
+        assert attempt.outcome.findings == ()
+
+
+@pytest.mark.parametrize(("sessions", "verdict"), [(1, Verdict.FAIL), (2, Verdict.BLOCKED)])
+def test_a_drop_is_first_a_limit_where_another_session_is_open(
+    sessions: int, verdict: Verdict, write: Callable[[str], Scenario]
+) -> None:
+    keys = "steps:\n  - send: NOOP\n    expect: +OK\n"
+    if sessions > 1:
+        keys += "  - session: second\n    send: NOOP\n    expect: +OK\n"
+    stays = [HELLO, *LOGIN, "NOOP", b"+OK\r\n", "QUIT", b"+OK\r\n", close]
+    scripts = [stays] * (sessions - 1)
+
+    attempt = play(keys, write, *scripts, [HELLO, *LOGIN, "NOOP", close])
+
+    assert attempt.outcome.verdict is verdict
+    assert bool(attempt.outcome.findings) == (verdict is Verdict.FAIL)
+    assert attempt.again
 
 
 def test_an_update_that_fails_and_says_so_is_no_fault(

@@ -16,6 +16,7 @@ from pop3spec.scenario import (
     ClientClose,
     Expect,
     Message,
+    Observe,
     Scenario,
     ScenarioError,
     ScenarioFile,
@@ -31,6 +32,7 @@ from pop3spec.yamlfile import Location
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 RULES = ("rfc1939-5-retr", "rfc1939-3-byte-stuffing")
+OBSERVATIONS = ("last-command", "lenient-blanks")
 
 # Nine lines, so that what a test adds begins in line 10.
 HEAD = """\
@@ -49,7 +51,7 @@ scenarios:
 def load(folder: Path, text: str, rule_ids: Collection[str] | None = RULES) -> ScenarioFile:
     path = folder / "retr.yaml"
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
-    return load_scenarios(path, rule_ids, "retr.yaml")
+    return load_scenarios(path, rule_ids, "retr.yaml", OBSERVATIONS)
 
 
 def scenario(folder: Path, more: str) -> Scenario:
@@ -252,6 +254,19 @@ def test_each_example_becomes_a_scenario(tmp_path: Path) -> None:
     assert one.where == two.where == Location("retr.yaml", 4, 5)
 
 
+def test_a_step_names_what_is_observed(tmp_path: Path) -> None:
+    assert step(tmp_path, "        observe: last-command\n").observe == Observe("last-command")
+    told = step(tmp_path, "        observe: {id: lenient-blanks, of: a TAB}\n").observe
+    assert told == Observe("lenient-blanks", "a TAB")
+    assert step(tmp_path, "").observe is None
+
+
+def test_a_note_says_why_it_is_tried(tmp_path: Path) -> None:
+    more = '    note: "A parser that stops at {what}."\n    examples: [{id: a, what: a blank}]\n'
+
+    assert scenario(tmp_path, more).note == "A parser that stops at a blank."
+
+
 def test_an_example_may_have_an_id_alone(tmp_path: Path) -> None:
     assert scenario(tmp_path, "    examples: [{id: only}]\n").id == "first-only"
 
@@ -266,6 +281,14 @@ REFUSED = {
     "unknown rule in expect": (
         "        expect: {status: +OK, rule: rfc1939-5-ret}\n",
         "10:37: unknown rule 'rfc1939-5-ret' (did you mean 'rfc1939-5-retr'?)",
+    ),
+    "unknown observation": (
+        "        observe: last-comand\n",
+        "10:18: unknown observation 'last-comand' (did you mean 'last-command'?)",
+    ),
+    "unknown observation with its way": (
+        "        observe: {id: last, of: x}\n",
+        "10:18: unknown observation 'last' (possible: last-command, lenient-blanks)",
     ),
     "same id": (
         HEAD.partition("scenarios:\n")[2],

@@ -5,11 +5,13 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
+from pop3spec.target import load_profile
 from servers import __main__ as command_line
 from servers import environments, judge, processes, roots, slots
 from servers.registry import SERVERS
@@ -19,6 +21,7 @@ from servers.running import (
     Running,
     Server,
     ServerFailedError,
+    address_in,
     new_accounts,
     profile_text,
     write_profile,
@@ -101,6 +104,37 @@ def test_a_profile_without_tls_does_not_mention_it() -> None:
 
     assert "tls" not in text
     assert "ca:" not in text
+
+
+def test_a_profile_names_the_hook_that_restarts_its_server(tmp_path: Path) -> None:
+    restart = ("env", "A=b c", "python", "-m", "servers")
+    mine = replace(running(tmp_path / "profile.yaml"), restart=restart)
+
+    profile = load_profile(write_profile(mine).profile)
+
+    assert profile.hooks.restart == restart
+    assert address_in(mine.profile) == ("127.0.0.1", 1110)
+
+
+def test_whoever_restarts_a_server_ends_its_processes_and_not_those_that_asked(
+    tmp_path: Path,
+) -> None:
+    state = processes.take(tmp_path / "state")
+    process = processes.start(state, ["sleep", "60"])
+    processes.adopt(state, os.getpid())
+
+    processes.end_all_but_callers(state)
+
+    assert not processes.is_alive(process)
+    assert [each.pid for each in processes.remembered(state)] == [os.getpid()]
+    processes.remember(state, [])
+
+
+def test_a_server_that_is_not_up_is_not_started_again(tmp_path: Path) -> None:
+    with pytest.raises(ServerFailedError, match="dovecot is not up"):
+        slots.place_of(SERVERS["dovecot"], None)
+    with pytest.raises(ServerFailedError, match="dovecot is not up, or cannot be started again"):
+        roots.restart("dovecot", tmp_path)
 
 
 def test_accounts_have_strong_passwords_of_their_own() -> None:

@@ -279,7 +279,10 @@ def test_a_reply_that_is_split_is_the_same_reply(octet: int) -> None:
         (("STAT", b"+OK 1 20\r\n", *BYE), []),
         (("STAT", b"+OK 1 20\r\n+OK 1 20\r\n"), ["rfc1939-3-nothing-unasked"]),
         (("STAT", b"+OK 1 20\r\n.\r\n"), ["rfc1939-3-single-line"]),
-        (("STAT", b"-ERR\r\nwhat?\r\n"), ["rfc1939-3-error-single-line"]),
+        (
+            ("STAT", b"-ERR\r\nwhat?\r\n"),
+            ["rfc1939-5-stat-drop-listing", "rfc1939-3-error-single-line"],
+        ),
         (("STAT", b"+OK 1 20\r\n", close), ["rfc1939-3-stays-open"]),
         (("STAT", close), ["rfc1939-3-stays-open"]),
         (("STAT", b"+OK 1 2", close), []),
@@ -474,6 +477,33 @@ def test_facts_say_how_the_session_ended(moves: tuple[Move, ...], act: str, ende
     assert facts.ended == ended
     assert facts.filling == "alice#1"
     assert facts.opened <= facts.closed
+
+
+def test_a_quit_without_its_end_may_have_been_taken_for_one() -> None:
+    recorder = Recorder()
+    with Scripted([HELLO, *LOGIN]) as server:
+        session = server.session(recorder, login=True)
+        session.send_octets(b"QUIT")
+        session.close()
+
+    assert recorder.facts[0].ended == "quit unanswered"
+
+
+def test_who_has_ended_its_direction_may_be_hung_up_on_and_says_nothing_more() -> None:
+    recorder = Recorder()
+    with Scripted([HELLO, *LOGIN, "NOOP", b"+OK\r\n", Line.hear, close]) as server:
+        session = server.session(recorder, login=True)
+        session.send("NOOP")
+        session.end_sending()
+        reply = session.receive()
+        end = session.await_close(5.0)
+        with pytest.raises(HarnessError):
+            session.send("STAT")
+        session.close()
+
+    assert reply.is_ok
+    assert end.is_closed
+    assert recorder.findings == []
 
 
 def test_a_quit_that_is_refused_for_its_argument_ends_nothing() -> None:

@@ -7,16 +7,17 @@ import importlib.util
 import inspect
 import json
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
+from hashlib import md5
 from itertools import takewhile
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pytest
 from command import apart
@@ -39,15 +40,26 @@ from pop3spec.target import Timeouts
 NO_REMOVAL = "rfc1939-6-no-quit-no-removal"
 UNMARKED_STAY = "rfc1939-6-unmarked-stay"
 REMOVES = "rfc1939-6-update-removes"
-STAYS_OPEN = "rfc1939-3-stays-open"
 LIST_COMPLETE = "rfc1939-5-list-complete"
 UIDL_COMPLETE = "rfc1939-7-uidl-complete"
 SIZE_FIXED = "rfc1939-4-size-fixed"
 ID_FIXED = "rfc1939-7-unique-id-fixed"
+ID_FORM = "rfc1939-7-unique-id-form"
+ID_UNIQUE = "rfc1939-7-unique-id-unique"
+ID_PERSISTS = "rfc1939-7-uidl-persistent"
+ID_REUSED = "rfc1939-7-uidl-no-reuse"
 RETR_SAME = "rfc1939-5-retr-same"
 RETR = "rfc1939-5-retr"
-USER_PASS = "rfc1939-7-user-pass"
-LOGIN_REFUSED = "rfc1939-4-login-refused"
+NOT_OPENED = "rfc1939-4-not-opened"
+NO_MARKS = "rfc1939-4-no-marks-at-login"
+RELEASED_BY_REFUSAL = "rfc1939-4-lock-released"
+RELEASED_BY_QUIT = "rfc1939-6-lock-released"
+RELEASED_BY_BREAK = "practice-lock-released-after-break"
+BEFORE_LOGIN = "rfc1939-6-quit-before-login"
+PERSISTENT = "rfc1939-7-uidl-persistent"
+TIMER = "rfc1939-3-autologout"
+RESET = "rfc1939-3-autologout-reset"
+SILENT = "rfc1939-3-autologout-silent"
 
 QUIET = ("-p", "no:cacheprovider")
 
@@ -168,6 +180,99 @@ class RefusalReleasesTheLock(Session):
         return reply
 
 
+class WrongPasswordReleasesTheLock(Session):
+    """The clean-up behind a refused login goes by the name that was given."""
+
+    def login_refused(self) -> bytes:
+        if self.named is not None:
+            self.maildrops.unlock(self.maildrops.user(self.named))
+        return super().login_refused()
+
+
+class LockOfBrokenSessionsStays(Session):
+    """The lock is released by QUIT alone."""
+
+    def end(self) -> None:
+        if self.state is State.TRANSACTION:
+            self.user = ""
+        super().end()
+
+
+# What a server has written down in its store, besides the messages: it outlives the process.
+WRITTEN: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
+
+
+def written_in(store: Any) -> set[str]:
+    return WRITTEN.setdefault(store, set())
+
+
+class MarksInTheStore(Session):
+    """A mark is a flag in the store; QUIT removes what has one, and needs a name alone."""
+
+    def mark(self, message: Message) -> None:
+        super().mark(message)
+        written_in(self.maildrops.store).add(message.key)
+
+    def unmark(self) -> None:
+        super().unmark()
+        written_in(self.maildrops.store).clear()
+
+    def enter(self, user: str, messages: list[Message]) -> None:
+        super().enter(user, messages)
+        flags = written_in(self.maildrops.store)
+        self.marked = {message.number for message in messages if message.key in flags}
+
+    def quit_command(self) -> bytes:
+        if self.state is State.AUTHORIZATION and self.named is not None:
+            user = self.maildrops.user(self.named)
+            self.maildrops.store.remove(user, written_in(self.maildrops.store))
+        return super().quit_command()
+
+
+class StartCarriesOutMarks(Maildrops):
+    """A journal of DELE is worked off when the server comes up."""
+
+    def __init__(self, store: Any, accounts: Mapping[str, str], stamp: str) -> None:
+        super().__init__(store, accounts, stamp)
+        for user in accounts:
+            store.remove(user, written_in(store))
+
+    def numbered(self, entries: Any) -> list[Message]:
+        found = super().numbered(entries)
+        written_in(self.store).update(message.key for message in found if message.number == 1)
+        return found
+
+
+class RemovalIsWrittenLater(Maildrops):
+    """What was removed is written to the store by and by, and lost with the process."""
+
+    def __init__(self, store: Any, accounts: Mapping[str, str], stamp: str) -> None:
+        super().__init__(store, accounts, stamp)
+        self.gone: set[str] = set()
+
+    def open(self, user: str) -> list[Message]:
+        there = [entry for entry in self.store.entries(user) if entry.key not in self.gone]
+        return self.numbered(there)
+
+    def remove(self, user: str, messages: Iterable[Message]) -> bool:
+        self.gone |= {message.key for message in messages}
+        return True
+
+
+class IdsOfTheProcess(Maildrops):
+    """A unique-id is a number of this process for what it has seen."""
+
+    def __init__(self, store: Any, accounts: Mapping[str, str], stamp: str) -> None:
+        super().__init__(store, accounts, stamp)
+        self.mine = stamp.encode()[-8:]
+
+    def numbered(self, entries: Any) -> list[Message]:
+        return [
+            replace(message, unique_id=self.mine + message.unique_id)
+            for message in super().numbered(entries)
+        ]
+
+
 class TextsByNumber(Maildrops):
     """What was read is kept by its number, for all users."""
 
@@ -180,28 +285,99 @@ class TextsByNumber(Maildrops):
         return self.texts[message.number]
 
 
-class ShortTimer(Front):
-    """Mailpit before 1.18.6: a timer well below ten minutes."""
+class IdsOfTheContent(Maildrops):
+    """A hash of the message is its unique-id, which RFC 1939 allows."""
 
-    def __init__(self, listener: Any, new_session: Callable[[], Session], autologout: float):
-        super().__init__(listener, new_session, autologout / 3)
+    def open(self, user: str) -> list[Message]:
+        return [
+            replace(each, unique_id=self.unique_id(self.content(user, each) or b""))
+            for each in super().open(user)
+        ]
+
+    def unique_id(self, content: bytes) -> bytes:
+        return md5(content, usedforsecurity=False).hexdigest().encode()
 
 
-class TimerFromTheLogin(Front):
-    """WildDuck before July 2025: no command resets the timer."""
+class IdsOfTheFirstBlock(IdsOfTheContent):
+    """The same of the first 64 KiB, which is what one read gives."""
 
-    def talk(self, connection: Any, session: Session) -> None:
-        end = time.monotonic() + self.autologout
-        self.send(connection, session.greeting())
-        while not session.closing:
-            connection.settimeout(max(end - time.monotonic(), 0.001))
-            octets = connection.recv(4096)
-            if not octets:
-                return
-            self.reply(connection, session, session.receive(octets))
+    def unique_id(self, content: bytes) -> bytes:
+        return super().unique_id(content[:65536])
+
+
+class IdsOfTheHeader(IdsOfTheContent):
+    """The Message-ID is the unique-id."""
+
+    def unique_id(self, content: bytes) -> bytes:
+        return content.partition(b"Message-ID: <")[2].partition(b">")[0]
+
+
+class IdsByFreeNumber(Maildrops):
+    """Each message gets the lowest number that no other one has."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.numbers: dict[str, dict[str, int]] = {}
+
+    def open(self, user: str) -> list[Message]:
+        messages = super().open(user)
+        there = {each.key for each in messages}
+        numbers = self.numbers.setdefault(user, {})
+        numbers = {key: number for key, number in numbers.items() if key in there}
+        for key in (each.key for each in messages if each.key not in numbers):
+            numbers[key] = min(set(range(1, len(there) + 1)) - set(numbers.values()))
+        self.numbers[user] = numbers
+        return [replace(each, unique_id=b"%d" % numbers[each.key]) for each in messages]
+
+
+class TotalIn32Bits(Session):
+    """Stalwart d72608f3: the sizes are summed in 32 bits."""
+
+    def drop_listing(self, messages: Sequence[Message]) -> bytes:
+        return b"%d %d" % (len(messages), sum(message.size for message in messages) % 2**32)
+
+
+class TableOf256(Session):
+    """The messages of a session are in a table of fixed size."""
+
+    def enter(self, user: str, messages: list[Message]) -> None:
+        super().enter(user, messages[:256])
+
+
+class ListInOneBuffer(Session):
+    """A listing is written into a buffer of 64 KiB, as far as that goes."""
+
+    def scan_listings(self, messages: Sequence[Message]) -> bytes:
+        listing = super().scan_listings(messages)
+        return listing if len(listing) < 65536 else listing[: listing.rfind(b"\n", 0, 65536) + 1]
+
+
+class UidlWithoutItsLast(Session):
+    """What is left of a listing behind the last whole page of 100 lines is forgotten."""
+
+    def unique_id_listings(self, messages: Sequence[Message]) -> bytes:
+        whole = len(messages) // 100 * 100
+        return super().unique_id_listings(messages[:whole] or messages)
+
+
+class SixteenMegabytes(Session):
+    """The length of a text is kept in 24 bits."""
+
+    def retr_payload(self, text: bytes) -> bytes:
+        kept = text[: len(text) % 2**24]
+        return super().retr_payload(kept[: kept.rfind(b"\n") + 1])
 
 
 HERE: Sequence[type] = (
+    IdsOfTheContent,
+    IdsOfTheFirstBlock,
+    IdsOfTheHeader,
+    IdsByFreeNumber,
+    TotalIn32Bits,
+    TableOf256,
+    ListInOneBuffer,
+    UidlWithoutItsLast,
+    SixteenMegabytes,
     TheRestIsALine,
     AnyBeginningOfQuit,
     TellsOfReset,
@@ -214,9 +390,13 @@ HERE: Sequence[type] = (
     ContentByPlace,
     UpdateKeepsTheLock,
     RefusalReleasesTheLock,
+    WrongPasswordReleasesTheLock,
+    LockOfBrokenSessionsStays,
+    MarksInTheStore,
+    StartCarriesOutMarks,
+    RemovalIsWrittenLater,
+    IdsOfTheProcess,
     TextsByNumber,
-    ShortTimer,
-    TimerFromTheLogin,
 )
 
 
@@ -247,7 +427,13 @@ def suite(name: str) -> ModuleType:
 def maildrops_on(*faults: str) -> Iterator[list[Maildrop]]:
     embedded = start_embedded(faults=faults, timeouts=Timeouts(5.0, 1.0, 1.0))
     target = replace(embedded.target, accounts=embedded.target.accounts[:4])
-    run = Run(Settings(target, Path()), target, embedded.door, back_off=(0.02, 0.05, 0.1))
+    run = Run(
+        Settings(target, Path()),
+        target,
+        embedded.door,
+        back_off=(0.02, 0.05, 0.1),
+        restart=embedded.server.restart,
+    )
     try:
         run.begin()
         maildrops = [Maildrop(run, mailbox, Recorder()) for mailbox in run.mailboxes]
@@ -267,6 +453,7 @@ def rules_broken(work: Callable[..., None], *faults: str, **arguments: object) -
             "maildrops": maildrops,
             "maildrop": maildrops[0],
             "two_maildrops": tuple(maildrops[:2]),
+            "restart": maildrops[0].run.restart,
         }
         wanted = inspect.signature(work).parameters
         fitting = {name: value for name, value in given.items() if name in wanted}
@@ -308,10 +495,53 @@ EXACTLY = ("update", "test_quit_removes_exactly_what_is_marked_of_two_hundred_me
 VIEW = ("sessions", "test_sessions_keep_their_view_while_another_one_removes_mail")
 VANISHED = ("sessions", "test_a_message_that_vanished_is_refused_or_still_itself")
 FREE = ("sessions", "test_the_maildrop_is_free_when_a_session_has_quit")
+DROPPED = ("sessions", "test_the_maildrop_is_free_soon_after_a_session_was_dropped")
+IN_USE = ("sessions", "test_a_login_to_a_maildrop_in_use_is_refused_or_works")
+WRONG = ("sessions", "test_a_wrong_password_leaves_the_lock_to_the_session_that_has_it")
+NEWCOMERS = (
+    "sessions",
+    "test_what_came_in_place_of_a_vanished_message_is_not_removed_for_it",
+)
+OPEN_MARKS = ("update", "test_quit_before_login_leaves_the_marks_of_an_open_session")
+KILLED_BEFORE = ("update", "test_a_server_killed_between_dele_and_quit_has_removed_nothing")
+KILLED_BEHIND = (
+    "update",
+    "test_a_server_killed_behind_the_reply_to_quit_has_removed_what_was_marked",
+)
+KILLED_WHILE = (
+    "update",
+    "test_a_server_killed_while_it_works_off_quit_has_removed_all_that_is_marked_or_nothing",
+)
 REFUSED = ("sessions", "test_a_refused_login_leaves_the_lock_to_the_session_that_has_it")
 USERS = ("sessions", "test_two_users_at_once_see_only_their_own_mail")
 
+MANY = ("large", "test_the_listings_of_so_many_messages_are_complete")
+HUNDRED = ("large", "test_of_a_hundred_messages_those_that_are_marked_go")
+TEN_THOUSAND = ("large", "test_the_listings_of_ten_thousand_messages_are_complete")
+MEGABYTES = ("large", "test_a_message_of_25_megabytes_is_sent_whole")
+TOTAL = ("large", "test_a_total_that_needs_more_than_32_bits_is_the_sum")
+
+STAYING = ("unique_ids", "test_unique_ids_stay_with_their_messages_while_others_go_and_come")
+LONG = ("unique_ids", "test_long_messages_that_differ_in_one_octet_have_different_unique_ids")
+NAMED = ("unique_ids", "test_unique_ids_are_short_whatever_the_messages_are_called")
+
 CASES = (
+    case(*STAYING, "IdsOfTheContent", during=True),
+    case(*STAYING, "IdsByFreeNumber", ID_REUSED, during=False),
+    case(*STAYING, "unique-ids-begin-again", ID_REUSED, during=True),
+    case(*STAYING, "unique-id-is-the-number", ID_PERSISTS, during=False),
+    case(*STAYING, "unique-ids-saved-at-quit", ID_PERSISTS, during=True),
+    case(*LONG, "IdsOfTheContent"),
+    case(*LONG, "IdsOfTheFirstBlock", ID_UNIQUE),
+    case(*NAMED, "IdsOfTheHeader", ID_FORM),
+    case(*MANY, "TableOf256", "rfc1939-5-stat-count", number=257),
+    case(*MANY, "TableOf256", number=256),
+    case(*MANY, "UidlWithoutItsLast", UIDL_COMPLETE, number=255),
+    case(*HUNDRED, "marks-beyond-eight-hit-others", UNMARKED_STAY),
+    case(*HUNDRED, "update-skips-neighbours", REMOVES),
+    case(*TEN_THOUSAND, "ListInOneBuffer", LIST_COMPLETE),
+    case(*MEGABYTES, "SixteenMegabytes", RETR, "rfc1939-11-exact-size"),
+    case(*TOTAL, "TotalIn32Bits", "rfc1939-5-stat-total"),
     case(*CUT, "end-of-stream-updates", NO_REMOVAL, cut=Client.close),
     case(*CUT, "end-of-stream-updates", NO_REMOVAL, cut=Client.reset),
     case(*CUT, "end-of-stream-updates NoLock", NO_REMOVAL, cut=Client.close),
@@ -337,10 +567,25 @@ CASES = (
     case(*VIEW, "NoLock OnlyTheMarkMovesUp", UNMARKED_STAY),
     case(*VANISHED, "ContentByPlace", RETR_SAME),
     case(*VANISHED, "NumbersMoveUp", RETR_SAME),
-    case(*FREE, "UpdateKeepsTheLock", USER_PASS, marks=2),
-    case(*FREE, "NoLock", marks=0),
-    case(*REFUSED, "RefusalReleasesTheLock", LOGIN_REFUSED, leave=Client.close),
-    case(*REFUSED, "RefusalReleasesTheLock", LOGIN_REFUSED, leave=Client.quit),
+    case(*FREE, "UpdateKeepsTheLock", RELEASED_BY_QUIT, lines=("DELE 1",)),
+    case(*FREE, "NoLock", lines=()),
+    case(*DROPPED, "LockOfBrokenSessionsStays", RELEASED_BY_BREAK, drop=Client.close),
+    case(*DROPPED, "NoLock", drop=Client.reset),
+    case(*IN_USE, "NoLock"),
+    case(*IN_USE, "NoLock MarksInTheStore", NO_MARKS),
+    case(*IN_USE, "login-before-lock", NOT_OPENED),
+    case(*KILLED_BEFORE, "marks-survive-a-broken-session"),
+    case(*KILLED_BEFORE, "StartCarriesOutMarks", NO_REMOVAL),
+    case(*KILLED_BEFORE, "IdsOfTheProcess", PERSISTENT),
+    case(*KILLED_BEHIND, "RemovalIsWrittenLater", REMOVES),
+    case(*KILLED_WHILE, "RemovalIsWrittenLater"),
+    case(*KILLED_WHILE, "RemovesFromTheFirstMark", UNMARKED_STAY),
+    case(*NEWCOMERS, "OnlyTheMarkMovesUp", UNMARKED_STAY),
+    case(*OPEN_MARKS, "MarksInTheStore", BEFORE_LOGIN, say=suite("update").names_user),
+    case(*OPEN_MARKS, "NoLock", say=Maildrop.refuse),
+    case(*REFUSED, "RefusalReleasesTheLock", RELEASED_BY_REFUSAL, leave=Client.close),
+    case(*REFUSED, "RefusalReleasesTheLock", RELEASED_BY_REFUSAL, leave=Client.quit),
+    case(*WRONG, "WrongPasswordReleasesTheLock", RELEASED_BY_REFUSAL),
     case(*USERS, "TextsByNumber", RETR),
 )
 
@@ -356,10 +601,11 @@ def test_a_suite_accuses_a_fault_of_what_it_breaks(case: Case) -> None:
 
 
 # Conversations that begin with the run: work, what else it gets, fault, rule.
-SILENCE = (
-    ("stays_open", {}, "ShortTimer", STAYS_OPEN),
-    ("is_reset", {}, "ShortTimer", STAYS_OPEN),
-    ("is_reset", {}, "TimerFromTheLogin", STAYS_OPEN),
+SILENCE: Sequence[tuple[str, Mapping[str, object], str, str]] = (
+    ("stays_open", {}, "timer-of-a-third", TIMER),
+    ("is_reset", {"line": "NOOP"}, "timer-of-a-third", TIMER),
+    ("is_reset", {"line": "LIST 999"}, "timer-from-the-login", RESET),
+    ("removes_nothing", {"begun": b""}, "timer-says-why", SILENT),
     ("removes_nothing", {"begun": b""}, "end-of-stream-updates", NO_REMOVAL),
     ("removes_nothing", {"begun": b"QU"}, "AnyBeginningOfQuit", NO_REMOVAL),
     ("removes_nothing", {"begun": b"QUIT"}, "TheRestIsALine", NO_REMOVAL),
@@ -367,7 +613,7 @@ SILENCE = (
 
 
 def test_silence_accuses_faults_of_the_timer() -> None:
-    def accused(work: str, arguments: Mapping[str, bytes], fault: str, rule: str) -> set[str]:
+    def accused(work: str, arguments: Mapping[str, object], fault: str, rule: str) -> set[str]:
         recorder = Recorder()
         with short_lived(recorder, fault) as maildrop:
             conversation = getattr(suite("autologout"), work)

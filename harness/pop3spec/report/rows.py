@@ -213,6 +213,14 @@ class RuleRow:
         }
 
 
+def observation_rows(seen: Iterable[tuple[str, str]]) -> list[Data]:
+    """What was observed, by the observation's id; several values in one order, as one."""
+    values: dict[str, set[str]] = {}
+    for id, value in seen:
+        values.setdefault(id, set()).add(value)
+    return [{"id": id, "value": "; ".join(sorted(values[id]))} for id in sorted(values)]
+
+
 def ordered(rows: Iterable[ScenarioRow]) -> list[ScenarioRow]:
     """Rows in the order of the files, in whatever order they came."""
     return sorted(rows, key=lambda row: (row.file, row.line, row.id))

@@ -1,0 +1,183 @@
+"""The suites against the reference server with faults: which rules are accused.
+
+Every test of the suites that needs nothing but fixtures of ours runs on a server of its
+own. What begins with the run is asked of a server whose timer is short.
+"""
+
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cache
+from itertools import product
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from pop3spec.collected import home
+from pop3spec.embedded import Embedded, start_embedded
+from pop3spec.fixtures import Maildrop, RuleBroken, short_lived
+from pop3spec.rulebook.judgement import Broken
+from pop3spec.rulebook.over_sessions import judge_sessions
+from pop3spec.run import Run
+from pop3spec.session import Recorder
+from pop3spec.settings import Settings
+from pop3spec.target import Timeouts
+
+# The suites whose rules no script can judge.
+SUITES = ("autologout", "sessions", "update")
+# What waits for the wire or for a timer, at the same time.
+_SIDE_BY_SIDE = 12
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """A test of a suite with the values of its parameters."""
+
+    name: str
+    test: Callable[..., None]
+    rules: tuple[str, ...]
+    arguments: Mapping[str, object]
+    work: Callable[[Maildrop], None] | None
+
+
+@dataclass
+class Accused:
+    """What conversations came to: the rules accused, with words, and those exercised."""
+
+    rules: dict[str, str] = field(default_factory=dict)
+    exercised: set[str] = field(default_factory=set)
+    skipped: dict[str, str] = field(default_factory=dict)
+
+
+@cache
+def suite(name: str) -> ModuleType:
+    """A file of the suites as a module."""
+    path = home() / "suites" / f"test_rfc1939_{name}.py"
+    spec = importlib.util.spec_from_file_location(f"suite_of_{name}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses look for their module by its name.
+    sys.modules[module.__name__] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@cache
+def conversations() -> Sequence[Conversation]:
+    """All tests of the suites, expanded by their parameters."""
+    found: list[Conversation] = []
+    for name in SUITES:
+        for word, test in vars(suite(name)).items():
+            if word.startswith("test_"):
+                found += _expanded(f"{name}::{word}", test)
+    return found
+
+
+def _expanded(name: str, test: Callable[..., None]) -> Iterator[Conversation]:
+    marks: list[pytest.Mark] = getattr(test, "pytestmark", [])
+    rules = tuple(rule for mark in marks if mark.name == "rules" for rule in mark.args)
+    choices = [_choices(mark) for mark in marks if mark.name == "parametrize"]
+    for chosen in product(*choices):
+        arguments = {key: value for values, _ in chosen for key, value in values.items()}
+        own = [mark for _, more in chosen for mark in more]
+        work = next((m.kwargs["work"] for m in (*own, *marks) if m.name == "beside"), None)
+        yield Conversation(f"{name}{list(arguments.values())}", test, rules, arguments, work)
+
+
+def _choices(mark: pytest.Mark) -> list[tuple[dict[str, object], tuple[pytest.Mark, ...]]]:
+    names = [name.strip() for name in mark.args[0].split(",")]
+    choices: list[tuple[dict[str, object], tuple[pytest.Mark, ...]]] = []
+    for given in mark.args[1]:
+        values: Sequence[object] = getattr(given, "values", (given,))
+        own: Sequence[pytest.MarkDecorator] = getattr(given, "marks", ())
+        marks = tuple(decorator.mark for decorator in own)
+        choices.append((dict(zip(names, values, strict=True)), marks))
+    return choices
+
+
+@contextmanager
+def maildrops_on(embedded: Embedded) -> Iterator[list[Maildrop]]:
+    """The maildrops of a few accounts of a server."""
+    target = replace(embedded.target, accounts=embedded.target.accounts[:4])
+    run = Run(
+        Settings(target, Path()),
+        target,
+        embedded.door,
+        back_off=(0.02, 0.05, 0.1),
+        restart=embedded.server.restart,
+    )
+    run.begin()
+    maildrops = [Maildrop(run, mailbox, Recorder()) for mailbox in run.mailboxes]
+    try:
+        yield maildrops
+    finally:
+        for maildrop in maildrops:
+            maildrop.close()
+
+
+def converse(conversation: Conversation, *faults: str) -> Accused:
+    """What one test accuses the reference server with these faults of."""
+    if conversation.work is not None:
+        work, recorder = conversation.work, Recorder()
+        with short_lived(recorder, *faults) as maildrop:
+            return accused_by(lambda: work(maildrop), [recorder], conversation)
+    embedded = start_embedded(faults=faults, timeouts=Timeouts(5.0, 1.0, 1.0))
+    try:
+        with maildrops_on(embedded) as maildrops:
+            given: dict[str, Any] = {
+                "maildrops": maildrops,
+                "maildrop": maildrops[0],
+                "two_maildrops": tuple(maildrops[:2]),
+                "restart": embedded.server.restart,
+            }
+            wanted = inspect.signature(conversation.test).parameters
+            fitting = {name: value for name, value in given.items() if name in wanted}
+            test, arguments = conversation.test, conversation.arguments
+            return accused_by(
+                lambda: test(**fitting, **arguments),
+                [maildrop.recorder for maildrop in maildrops],
+                conversation,
+            )
+    finally:
+        embedded.close()
+
+
+def accused_by(
+    test: Callable[[], None], recorders: Sequence[Recorder], conversation: Conversation
+) -> Accused:
+    """Run a test and gather what its recorders hold."""
+    accused = Accused()
+    try:
+        test()
+    except RuleBroken as broken:
+        accused.rules[broken.rule] = f"{conversation.name}: {broken}"
+    except pytest.skip.Exception as skipped:
+        accused.skipped[conversation.name] = str(skipped)
+    for recorder in recorders:
+        accused.exercised |= recorder.exercised
+        for found in recorder.findings:
+            accused.rules.setdefault(found.rule, f"{conversation.name}: {found.got}")
+        for judged in judge_sessions(recorder.facts):
+            if isinstance(judged.judgement, Broken):
+                words = f"{conversation.name}: sessions: {judged.judgement.got}"
+                accused.rules.setdefault(judged.rule, words)
+    return accused
+
+
+def accused_by_suites(*faults: str) -> Accused:
+    """What all tests of the suites accuse the reference server with these faults of."""
+    whole = Accused()
+    with ThreadPoolExecutor(_SIDE_BY_SIDE) as threads:
+        done = threads.map(lambda each: converse(each, *faults), conversations())
+        for each in done:
+            whole.rules = each.rules | whole.rules
+            whole.exercised |= each.exercised
+            whole.skipped |= each.skipped
+    return whole
