@@ -163,6 +163,10 @@ def test_a_loss_a_return_or_another_name_is_a_fault(
             "header fields that a store of the mbox kind adds at QUIT",
             (facts(1, "ab", sizes={1: 100, 2: 200}), facts(2, "ab", sizes={1: 112, 2: 212})),
         ),
+        (
+            "such fields that make one message as long as another one was",
+            (facts(1, "ab", sizes={1: 100, 2: 112}), facts(2, "ab", sizes={1: 112, 2: 124})),
+        ),
         ("a session that told nothing", (facts(1, "ab"), facts(2), facts(3, "ab"))),
     ],
 )

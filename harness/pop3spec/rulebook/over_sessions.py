@@ -130,8 +130,12 @@ class _Pair:
         if not (_are_distinct(self.earlier) and _are_distinct(self.later)):
             return ""  # another rule: that ids are unique
         earlier, later = _sizes_by_id(self.earlier), _sizes_by_id(self.later)
-        moved = (name for name in earlier if later.get(name, earlier[name]) != earlier[name])
-        return next((name for name in moved if later[name] in earlier.values()), "")
+        common = earlier.keys() & later.keys()
+        moved = [name for name in earlier if name in common and later[name] != earlier[name]]
+        # A size of which there was none says that the store rewrote messages, not that ids moved.
+        if any(later[name] not in earlier.values() for name in common):
+            return ""
+        return next(iter(moved), "")
 
     @property
     def ids_tell(self) -> bool:

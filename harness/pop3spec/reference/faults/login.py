@@ -164,7 +164,7 @@ class _PassRefusedOnEmptyMaildrop(Session):
 
 @fault(
     "command-behind-user-spoils-login",
-    breaks=["rfc1939-7-user-pass"],
+    breaks=["rfc1939-4-login-refused"],
     copies="servers met by fetchmail 5.6.5: what comes between USER and PASS upsets the dialogue",
     edge=True,
 )

@@ -54,7 +54,7 @@ class _PasswordOfEightCharacters(Maildrops):
 
 @fault(
     "password-cut-at-nul",
-    breaks=["rfc1939-7-pass-wrong"],
+    breaks=["practice-nul-in-password"],
     copies="Dovecot before March 2020: a NUL ends the password, whatever follows",
     edge=True,
 )

@@ -22,6 +22,9 @@ def status_indicator(exchange: Exchange, before: History) -> Judgement:
     """The reply begins with +OK or -ERR, in upper case, then a blank or the line's end."""
     if exchange.reply is None or not _is_framed(exchange):
         return None
+    # Of a command that is too long nothing is judged but that the next client is served.
+    if exchange.deliberate and len(exchange.sent) > MAX_COMMAND:
+        return None
     if STATUS.match(exchange.reply.status_line):
         return HELD
     return Broken(f"a reply that begins with {quote(exchange.reply.status_line[:12])}")
@@ -64,8 +67,8 @@ def printable_text(exchange: Exchange, before: History) -> Judgement:
     if exchange.deliberate or before.illegal or not exchange.sent.isascii():
         return None  # it may come back
     line = exchange.reply.status_line.rstrip(b"\r\n")
-    if not STATUS.match(line):
-        return None
+    if not STATUS.match(line) or exchange.unique_id_listings:
+        return None  # a unique-id has a rule of its own
     if not {"UTF8", "LANG"}.isdisjoint(before.capabilities):
         if not _is_utf8(line):
             return Broken(f"{quote(line)}, which is not UTF-8 either")
