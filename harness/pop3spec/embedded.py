@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count, islice
 from pathlib import Path
 from secrets import token_hex
 from tempfile import TemporaryDirectory
@@ -15,6 +16,8 @@ from pop3spec.reference.stores import MemoryStore
 from pop3spec.target import Account, Address, Target, Timeouts, Tls, Transport
 
 _ACCOUNTS = 16
+# Of several servers in one process each has names of its own: sessions are told apart by them.
+_numbers = count(1)
 # The account that the client's certificate is for: no other login takes its maildrop.
 CERTIFIED = "embedded-by-certificate"
 
@@ -52,7 +55,7 @@ def start_embedded(
     """
     accounts = tuple(
         Account(f"embedded-{number}", f"only-for-{number}-in-memory")
-        for number in range(1, _ACCOUNTS + 1)
+        for number in islice(_numbers, _ACCOUNTS)
     )
     tokens = {account.user: f"token-of-{account.user}" for account in accounts}
     store = MemoryStore()

@@ -10,7 +10,6 @@ from pop3spec.collected import home
 from pop3spec.reference.faults import FAULTS
 from pop3spec.rulebook.rules import observation_ids, rulebook
 from pop3spec.scenario import load_scenarios
-from pop3spec.stock import STOCK
 
 TEXT = (home() / "docs" / "cases.md").read_text("utf-8")
 ROWS = re.findall(r"^\| ([^|]+) \| ([^|]+) \| (.+) \|$", TEXT, re.MULTILINE)
