@@ -163,7 +163,6 @@ SCRIPTS: dict[str, tuple[tuple[bytes, ...], list[str]]] = {
     "pass-without-user": (PLAIN, ["PASS secret"]),
     "pass-may-come-first": (PLAIN, ["PASS secret|USER alice|STAT"]),
     "name-remembered": (PLAIN, ["USER alice|NOOP|PASS secret"]),
-    "name-kept-through-auth": (PLAIN, ["USER alice|AUTH QZJX|PASS secret"]),
     "user-after-login": (PLAIN, [LOGIN + "USER alice"]),
     "apop-after-login": (PLAIN, [LOGIN + "APOP alice {digest}"]),
     "pass-after-login": (PLAIN, [LOGIN + "PASS secret"]),

@@ -279,20 +279,6 @@ class _NameRemembered(Session):
 
 
 @fault(
-    "name-kept-through-auth",
-    breaks=["practice-pass-directly-after-user"],
-    copies="Apache James: PASS still has its name behind an AUTH that failed (pinned by its test)",
-    edge=True,
-)
-class _NameKeptThroughAuth(Session):
-    def auth_command(self, name: bytes, initial: bytes | None = None) -> bytes:
-        kept = self.named
-        reply = super().auth_command(name, initial)
-        self.naming = kept
-        return reply
-
-
-@fault(
     "user-after-login",
     breaks=["rfc1939-7-login-in-transaction"],
     copies="USER only stores a name, so its handler asks for no state",
