@@ -313,7 +313,13 @@ class Maildrop:
     def look(self) -> View:
         """What a new session shows, and what is in the store behind it."""
         session = self.open(f"look-{next(self._looks)}")
-        drop = session.exchange("STAT").drop_listing
+        found = len(self.recorder.findings)
+        stat = session.exchange("STAT")
+        if stat.reply is not None and not stat.is_ok:
+            # That a login was taken too early is judged where two sessions meet.
+            self.recorder.forget("rfc1939-5-stat-drop-listing", found)
+            blocked("STAT is refused in a session that was to look at the maildrop")
+        drop = stat.drop_listing
         unique_ids = self.unique_ids_in(session)
         session.quit()
         return View(
