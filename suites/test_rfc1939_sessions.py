@@ -339,7 +339,7 @@ def test_a_login_to_a_maildrop_in_use_is_refused_or_works(maildrop: Maildrop) ->
         maildrop.log_in(second)
     except SessionRefused as error:
         second.close()
-        first.close()
+        first.close()  # here, so that the judgement over sessions knows who had the maildrop
         if error.timed_out:
             blocked(error)
         maildrop.hold("rfc1939-4-not-opened", "")

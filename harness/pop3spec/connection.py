@@ -9,11 +9,15 @@ import socket
 import ssl
 import struct
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import Enum
 from functools import lru_cache
+from typing import cast
 
 from pop3spec.protocol.replies import Reply, ReplyReader
+from pop3spec.protocol.tls_records import is_record
 from pop3spec.target import Address, Tls
 from pop3spec.transcript import End
 
@@ -31,6 +35,10 @@ class ConnectionFailed(Exception):
     """No connection, or no TLS on it; the message says why in one sentence."""
 
 
+class NoCommonVersion(ConnectionFailed):
+    """The server speaks no version of TLS that was offered."""
+
+
 class CertificateRejected(ConnectionFailed):
     """The server's certificate does not verify."""
 
@@ -44,9 +52,19 @@ class Arrival:
     end: End | None = None
 
 
+class TlsVersion(Enum):
+    """A version of TLS that is up to date (RFC 8996)."""
+
+    TLS_1_2 = "TLSv1.2"
+    TLS_1_3 = "TLSv1.3"
+
+
 @lru_cache(maxsize=16)  # loading what is trusted takes longer than a session
-def tls_context(tls: Tls) -> ssl.SSLContext:
-    """The client's side of TLS as the target wants it; ConnectionFailed for bad files."""
+def tls_context(tls: Tls, only: TlsVersion | None = None) -> ssl.SSLContext:
+    """The client's side of TLS as the target wants it; ConnectionFailed for bad files.
+
+    With `only` this version alone is offered.
+    """
     cafile = None if tls.ca is None or tls.insecure else str(tls.ca)
     try:
         context = ssl.create_default_context(cafile=cafile)
@@ -62,10 +80,52 @@ def tls_context(tls: Tls) -> ssl.SSLContext:
             context.load_cert_chain(tls.client_cert, tls.client_key)
         except (OSError, ssl.SSLError) as error:
             raise ConnectionFailed(
-                f"--client-cert={tls.client_cert}: the certificate and its key cannot be used"
-                f" ({_reason(error)})"
+                f"--client-cert={tls.client_cert}: {_key_problem(tls)} ({_reason(error)})"
             ) from error
+    if only is not None:
+        version = ssl.TLSVersion[only.value.replace(".", "_")]
+        context.minimum_version = context.maximum_version = version
     return context
+
+
+def _key_problem(tls: Tls) -> str:
+    if tls.client_key is None:
+        return "no certificate with its key in one file; name the key with --client-key=FILE"
+    return f"it cannot be used with --client-key={tls.client_key}"
+
+
+def client_hello(tls: Tls, server_name: str) -> bytes:
+    """What a client sends first in TLS, as one or more records."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    begun = tls_context(tls).wrap_bio(incoming, outgoing, server_hostname=server_name)
+    with suppress(ssl.SSLWantReadError):
+        begun.do_handshake()
+    return outgoing.read()
+
+
+# What OpenSSL says where the server has no version that was offered, or chose another one.
+_ABOUT_VERSIONS = frozenset(
+    {"UNSUPPORTED_PROTOCOL", "WRONG_SSL_VERSION", "TLSV1_ALERT_PROTOCOL_VERSION"}
+)
+
+# What OpenSSL says of a certificate (x509_vfy.h) -> what that means, and the mend.
+_NOT_VALID_YET, _EXPIRED, _SELF_SIGNED, _SELF_SIGNED_ROOT = 9, 10, 18, 19
+_WRONG_NAME, _WRONG_ADDRESS = 62, 64
+_BAD_CERTIFICATES: Mapping[int, tuple[str, str]] = {
+    _NOT_VALID_YET: ("is not valid yet", "correct the clocks, or use --insecure"),
+    _EXPIRED: ("has expired", "renew it, or use --insecure"),
+    _SELF_SIGNED: ("is self-signed", "trust it with --ca=FILE, or use --insecure"),
+    _SELF_SIGNED_ROOT: (
+        "comes from a self-signed authority",
+        "trust that with --ca=FILE, or use --insecure",
+    ),
+    _WRONG_NAME: ("is for another name", "give its name with --tls-name=NAME, or use --insecure"),
+    _WRONG_ADDRESS: (
+        "is for another name",
+        "give its name with --tls-name=NAME, or use --insecure",
+    ),
+}
+_UNTRUSTED = ("has no issuer that is trusted", "name its issuer with --ca=FILE, or use --insecure")
 
 
 def _reason(error: Exception) -> str:
@@ -104,6 +164,25 @@ class Connection:
     def tls_version(self) -> str | None:
         """The version of TLS, None in the clear."""
         return self._socket.version() if isinstance(self._socket, ssl.SSLSocket) else None
+
+    @property
+    def cipher_suite(self) -> str | None:
+        """The cipher suite of TLS, None in the clear."""
+        if not isinstance(self._socket, ssl.SSLSocket):
+            return None
+        cipher = self._socket.cipher()
+        return cipher[0] if cipher else None
+
+    @property
+    def certificate(self) -> str | None:
+        """Names and end of the server's certificate, None where it was not verified."""
+        shown = self._socket.getpeercert() if isinstance(self._socket, ssl.SSLSocket) else None
+        if not shown:
+            return None
+        # Pairs of a kind and a name.
+        names = cast("Sequence[tuple[str, str]]", shown.get("subjectAltName", ()))
+        listed = ", ".join(f"{kind} {name}" for kind, name in names)
+        return f"{listed or 'no names'}; valid until {shown.get('notAfter')}"
 
     @property
     def source(self) -> str:
@@ -206,7 +285,10 @@ class Connection:
         except (ConnectionResetError, BrokenPipeError):
             self._end = End.RESET
             return
-        except OSError:  # among them a TLS stream without close_notify
+        except ssl.SSLEOFError:
+            self._end = End.CLOSED_WITHOUT_ALERT
+            return
+        except OSError:
             self._end = End.CLOSED
             return
         if piece:
@@ -218,19 +300,34 @@ class Connection:
         """Secure the connection; ConnectionFailed says why where it fails."""
         self._socket.settimeout(timeout)
         try:
-            secured = context.wrap_socket(self._socket, server_hostname=server_name)
+            # An end without a close alert is to be told from one with it.
+            secured = context.wrap_socket(
+                self._socket, server_hostname=server_name, suppress_ragged_eofs=False
+            )
         except ssl.SSLCertVerificationError as error:
             self._socket.close()
+            fault, mend = _BAD_CERTIFICATES.get(error.verify_code, _UNTRUSTED)
             raise CertificateRejected(
-                f"the certificate of {self._name} does not verify: {error.verify_message};"
-                " name its issuer with --ca=FILE and its name with --tls-name=NAME,"
-                " or use --insecure"
+                f"the certificate of {self._name} {fault} ({error.verify_message}); {mend}"
+            ) from error
+        except ValueError as error:  # a name that no certificate can have
+            self._socket.close()
+            raise ConnectionFailed(
+                f"--tls-name={server_name}: it is no name of a server ({error})"
             ) from error
         except (OSError, ssl.SSLError) as error:
             self._socket.close()
+            is_version = isinstance(error, ssl.SSLError) and error.reason in _ABOUT_VERSIONS
+            if is_version:
+                raise NoCommonVersion(
+                    f"no TLS with {self._name}: {_reason(error)}; which versions does it speak?"
+                ) from error
             raise ConnectionFailed(
-                f"no TLS with {self._name}: {_reason(error)}; is this a TLS port?"
+                f"no TLS with {self._name}: {_reason(error)}; is this a TLS port,"
+                f" or one in the clear, for --target={self._name}?"
             ) from error
+        # Nothing that came in the clear may pass for something in TLS.
+        self._reader = ReplyReader()
         self._use(secured)
 
     def end_sending(self) -> None:
@@ -274,3 +371,15 @@ def connect(address: Address, timeout: float, source: str | None = None) -> Conn
     except OSError as error:
         raise ConnectionFailed(f"no connection to {address}: {_reason(error)}") from error
     return Connection(sock, str(address))
+
+
+def speaks_tls(address: Address, timeout: float) -> bool:
+    """The server answers the beginning of TLS with a record of TLS."""
+    try:
+        connection = connect(address, timeout)
+    except ConnectionFailed:
+        return False
+    connection.send(client_hello(Tls(insecure=True), address.host), timeout)
+    came = connection.unasked(timeout)
+    connection.close()
+    return came is not None and is_record(came.partial)

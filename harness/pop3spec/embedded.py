@@ -11,6 +11,7 @@ from pop3spec.maildrop import Door
 from pop3spec.reference.certificates import Authority, authority
 from pop3spec.reference.door import MemoryDoor
 from pop3spec.reference.offer import Cleartext
+from pop3spec.reference.sasl import MECHANISMS
 from pop3spec.reference.server import ReferenceServer
 from pop3spec.reference.stores import MemoryStore
 from pop3spec.target import Account, Address, Target, Timeouts, Tls, Transport
@@ -20,6 +21,14 @@ _ACCOUNTS = 16
 _numbers = count(1)
 # The account that the client's certificate is for: no other login takes its maildrop.
 CERTIFIED = "embedded-by-certificate"
+# As long as PLAIN lets a name and a password be (RFC 4616, section 2).
+_LONGEST = 255
+_SASL_ACCOUNTS = (
+    Account("embedded-with-a-long-password", "long-password-in-memory-".ljust(_LONGEST, "p")),
+    Account("embedded-with-a-long-name-".ljust(_LONGEST, "n"), "only-for-a-long-name"),
+    # SCRAM has to escape it (RFC 5802, section 5.1).
+    Account("embedded=equals,comma", "only-for-a-name-with-signs", mechanisms=tuple(MECHANISMS)),
+)
 
 
 @dataclass
@@ -54,15 +63,21 @@ def start_embedded(
     kind that CERTIFICATES names.
     """
     accounts = tuple(
-        Account(f"embedded-{number}", f"only-for-{number}-in-memory")
+        Account(
+            f"embedded-{number}",
+            f"only-for-{number}-in-memory",
+            token=f"token-of-embedded-{number}",
+            mechanisms=tuple(MECHANISMS),
+        )
         for number in islice(_numbers, _ACCOUNTS)
     )
-    tokens = {account.user: f"token-of-{account.user}" for account in accounts}
+    tokens = {account.user: account.token for account in accounts}
+    secrets = {each.user: each.password for each in (*accounts, *_SASL_ACCOUNTS)}
     store = MemoryStore()
     trusted = authority()
     server = ReferenceServer(
         store,
-        {account.user: account.password for account in accounts} | {CERTIFIED: token_hex()},
+        secrets | {CERTIFIED: token_hex()},
         faults=faults,
         autologout=autologout,
         failed_login_delay=failed_login_delay,
@@ -76,8 +91,10 @@ def start_embedded(
     target = Target(
         Address(*server.address),
         accounts,
+        _SASL_ACCOUNTS,
         tls_address=Address(*server.tls_address),
         transports=tuple(transports),
+        refuses_cleartext=cleartext is Cleartext.REFUSED,
         tls=_tls(trusted, Path(files.name)),
         maildrop="memory",
         timeouts=timeouts or Timeouts(),

@@ -25,10 +25,10 @@ from pop3spec.maildrop.maildir import MaildirDoor
 from pop3spec.rulebook.history import Filling
 from pop3spec.run import Run
 from pop3spec.schedule import Attempt, Job
-from pop3spec.session import Recorder, Session, SessionRefused, open_session
+from pop3spec.session import Recorder, Session, SessionRefused, connected, open_session
 from pop3spec.settings import Settings
 from pop3spec.stock import message
-from pop3spec.target import Account, Target
+from pop3spec.target import Account, Target, Tls, Transport
 from pop3spec.verdict import Outcome, Verdict
 
 # What `plugin` offers to the fixtures, and what they leave at a test for it.
@@ -57,6 +57,11 @@ class RuleBroken(AssertionError):
 def blocked(why: object) -> NoReturn:
     """End the test: it cannot be tried."""
     pytest.skip(f"blocked: {why}")
+
+
+def not_applicable(why: object) -> NoReturn:
+    """End the test: the target never offered what it is about."""
+    pytest.skip(f"not applicable: {why}")
 
 
 @dataclass(frozen=True)
@@ -152,6 +157,7 @@ class Maildrop:
     recorder: Recorder = field(default_factory=Recorder)
     timer: Timer = TEN_MINUTES
     is_steady: bool = False
+    transport: Transport | None = None  # that of the run, where it is not said
     _is_ours: bool = False
     _looks: Iterator[int] = field(default_factory=lambda: count(1))
     _opened: list[Session] = field(default_factory=list)
@@ -163,9 +169,7 @@ class Maildrop:
 
     def hold(self, rule: str, broken: str) -> None:
         """The rule was exercised; RuleBroken where there are words for how it was broken."""
-        self.recorder.exercised.add(rule)
-        if broken:
-            raise RuleBroken(rule, broken)
+        _hold(self.recorder, rule, broken)
 
     def observe(self, observation: str, value: str) -> None:
         """Record what the target does where the RFCs leave freedom."""
@@ -232,15 +236,18 @@ class Maildrop:
 
     # --- Sessions ---
 
-    def greeted(self, name: str, *, source: str | None = None) -> Session:
+    def greeted(
+        self, name: str, *, source: str | None = None, transport: Transport | None = None
+    ) -> Session:
         """A session in the AUTHORIZATION state; SessionRefused where there is none."""
         run = self.run
+        layer = transport or self.transport or run.observed.transport
         if run.judge.stopped.is_set():
             blocked("the run was interrupted")
         opened = open_session(
             run.target,
             self.recorder,
-            run.observed.transport,
+            layer,
             name=name,
             account=self.mailbox.account,
             filling=Filling(
@@ -251,7 +258,7 @@ class Maildrop:
             filling_name=self.mailbox.filling_name,
             may_delete=self._is_ours,
             source=source,
-            capabilities=run.observed.announced,
+            capabilities=run.observed.announced_on(layer),
         )
         self._opened = [each for each in (*self._opened, opened) if each.is_open]
         return opened
@@ -291,16 +298,7 @@ class Maildrop:
 
         The credentials are right, so any refusal may be one for now.
         """
-        judge = self.run.judge
-        for delay in (*_MOMENTS, *judge.back_off, None):
-            try:
-                return attempt()
-            except SessionRefused as error:
-                if error.timed_out or delay is None:
-                    blocked(error)
-            if judge.stopped.wait(delay):
-                break
-        blocked("the run was interrupted")
+        return _patiently(self.run, attempt)
 
     def eventually(self, problem: Callable[[], str]) -> str:
         """What is still wrong after a while, in words; '' as soon as nothing is."""
@@ -385,6 +383,108 @@ class Maildrop:
         if seconds < self.timer.shortest <= waited:
             blocked("this machine was too busy to keep the time")
         return Wait(waited if exchange.is_closed else None, exchange.partial)
+
+
+@dataclass(eq=False, repr=False)
+class Entrance:
+    """What a client without an account reaches: sessions in the clear, behind STLS, in TLS."""
+
+    run: Run
+    recorder: Recorder = field(default_factory=Recorder)
+    _opened: list[Session] = field(default_factory=list)
+
+    def hold(self, rule: str, broken: str) -> None:
+        """The rule was exercised; RuleBroken where there are words for how it was broken."""
+        _hold(self.recorder, rule, broken)
+
+    def observe(self, observation: str, value: str) -> None:
+        """Record what the target does where the RFCs leave freedom."""
+        self.recorder.observe(observation, value)
+
+    @property
+    def unverified(self) -> Tls:
+        """Any certificate of the server will do, and none of ours is shown."""
+        return replace(self.run.target.tls, insecure=True, client_cert=None, client_key=None)
+
+    def announces(self, feature: str, transport: Transport) -> bool:
+        """It is announced on this transport before the login."""
+        return feature in self.run.observed.features_on(transport)
+
+    def connected(self, transport: Transport, name: str = "first") -> Session:
+        """A connection of which nothing was read yet."""
+        self._need_port(transport)
+        return self._kept(lambda: connected(self.run.target, self.recorder, transport, name=name))
+
+    def greeted(self, transport: Transport, name: str = "first") -> Session:
+        """A session in the AUTHORIZATION state."""
+        self.need(transport)
+        run = self.run
+        return self._kept(
+            lambda: open_session(
+                run.target,
+                self.recorder,
+                transport,
+                name=name,
+                capabilities=run.observed.announced_on(transport),
+            )
+        )
+
+    def before_tls(self, transport: Transport, name: str = "first") -> Session:
+        """A connection on which the TLS negotiation is to begin, by STLS or at once."""
+        if transport is Transport.TLS:
+            return self.connected(transport, name)
+        self._need_stls()
+        session = self.greeted(Transport.PLAIN, name)
+        if not session.exchange("STLS").is_ok:
+            blocked("STLS is refused")
+        return session
+
+    def close(self) -> None:
+        """End every session that is still open, without QUIT."""
+        for session in self._opened:
+            session.close()
+
+    def need(self, transport: Transport) -> None:
+        """There are sessions on this transport; else the test ends."""
+        self._need_port(transport)
+        if transport is Transport.STLS:
+            self._need_stls()
+        if problem := self.run.observed.problem_of(transport):
+            blocked(problem)
+
+    def _need_stls(self) -> None:
+        if not self.announces("STLS", Transport.PLAIN):
+            not_applicable("STLS is not offered")
+
+    def _need_port(self, transport: Transport) -> None:
+        target = self.run.target
+        if transport is Transport.TLS and target.tls_address is None:
+            not_applicable("no port with implicit TLS; see --tls-target")
+        if transport is not Transport.TLS and target.tls_address == target.address:
+            not_applicable("no port without implicit TLS; see --target")
+
+    def _kept(self, attempt: Callable[[], Session]) -> Session:
+        session = _patiently(self.run, attempt)
+        self._opened.append(session)
+        return session
+
+
+def _hold(recorder: Recorder, rule: str, broken: str) -> None:
+    recorder.exercised.add(rule)
+    if broken:
+        raise RuleBroken(rule, broken)
+
+
+def _patiently(run: Run, attempt: Callable[[], Given]) -> Given:
+    for delay in (*_MOMENTS, *run.judge.back_off, None):
+        try:
+            return attempt()
+        except SessionRefused as error:
+            if error.timed_out or delay is None:
+                blocked(error)
+        if run.judge.stopped.wait(delay):
+            break
+    blocked("the run was interrupted")
 
 
 def messages(number: int, word: str = "message") -> list[bytes]:
@@ -478,6 +578,13 @@ def target(request: pytest.FixtureRequest) -> Target:
 
 
 @pytest.fixture
+def transport(request: pytest.FixtureRequest) -> Transport:
+    """How sessions are opened that do not care; with several transports, each of them in turn."""
+    given: Transport | None = getattr(request, "param", None)
+    return given or _run_of(request).observed.transport
+
+
+@pytest.fixture
 def restart(request: pytest.FixtureRequest) -> Callable[[], None]:
     """Kills the server and starts it again; no other session is open then.
 
@@ -502,31 +609,44 @@ def restart(request: pytest.FixtureRequest) -> Callable[[], None]:
 
 
 @pytest.fixture
-def maildrop(request: pytest.FixtureRequest) -> Iterator[Maildrop]:
+def maildrop(request: pytest.FixtureRequest, transport: Transport) -> Iterator[Maildrop]:
     """The maildrop of an account."""
     run = _run_of(request)
     with _leased(run, 1, 1) as mailboxes:
         if not mailboxes:
             _without_account(run)
-        with closing(Maildrop(run, mailboxes[0], _recorder_for(request.node))) as leased:
+        recorder = _recorder_for(request.node)
+        with closing(Maildrop(run, mailboxes[0], recorder, transport=transport)) as leased:
             yield leased
 
 
 @pytest.fixture
-def maildrops(request: pytest.FixtureRequest) -> Iterator[list[Maildrop]]:
+def entrance(request: pytest.FixtureRequest) -> Iterator[Entrance]:
+    """Sessions with the target on each layer, without an account."""
+    with closing(Entrance(_run_of(request), _recorder_for(request.node))) as opened:
+        yield opened
+
+
+@pytest.fixture
+def maildrops(request: pytest.FixtureRequest, transport: Transport) -> Iterator[list[Maildrop]]:
     """The maildrops of as many accounts as are free now, one at least."""
     run = _run_of(request)
     with _leased(run, 1, min(_MOST_MAILDROPS, run.width)) as mailboxes:
         if not mailboxes:
             _without_account(run)
-        leased = [Maildrop(run, mailbox, _recorder_for(request.node)) for mailbox in mailboxes]
+        leased = [
+            Maildrop(run, mailbox, _recorder_for(request.node), transport=transport)
+            for mailbox in mailboxes
+        ]
         yield leased
         for each in leased:
             each.close()
 
 
 @pytest.fixture
-def two_maildrops(request: pytest.FixtureRequest) -> Iterator[tuple[Maildrop, Maildrop]]:
+def two_maildrops(
+    request: pytest.FixtureRequest, transport: Transport
+) -> Iterator[tuple[Maildrop, Maildrop]]:
     """The maildrops of two accounts."""
     run = _run_of(request)
     with _leased(run, 2, 2) as mailboxes:
@@ -534,7 +654,10 @@ def two_maildrops(request: pytest.FixtureRequest) -> Iterator[tuple[Maildrop, Ma
             if run.pool.usable and not run.observed.login_problem:
                 blocked("it needs two accounts")
             _without_account(run)
-        one, other = (Maildrop(run, each, _recorder_for(request.node)) for each in mailboxes)
+        one, other = (
+            Maildrop(run, each, _recorder_for(request.node), transport=transport)
+            for each in mailboxes
+        )
         with closing(one), closing(other):
             yield one, other
 
@@ -546,7 +669,9 @@ def session(maildrop: Maildrop) -> Session:
 
 
 @pytest.fixture
-def new_session(request: pytest.FixtureRequest) -> Iterator[Callable[[], Session]]:
+def new_session(
+    request: pytest.FixtureRequest, transport: Transport
+) -> Iterator[Callable[[], Session]]:
     """Opens sessions in the AUTHORIZATION state.
 
     SessionRefused where the target gives no more of them.
@@ -557,7 +682,7 @@ def new_session(request: pytest.FixtureRequest) -> Iterator[Callable[[], Session
 
     def open_one() -> Session:
         name = f"session-{len(opened) + 1}"
-        session = open_session(run.target, recorder, run.observed.transport, name=name)
+        session = open_session(run.target, recorder, transport, name=name)
         opened.append(session)
         return session
 

@@ -101,7 +101,9 @@ class _State:
         if self.run is not None:
             return self.run.masker
         target = self.settings.target
-        return masker_for(target.accounts) if target is not None else Masker()
+        if target is None:
+            return Masker()
+        return masker_for((*target.accounts, *target.sasl_accounts))
 
     def ready_run(self) -> Run:
         """The run, begun at the first use."""
@@ -269,6 +271,20 @@ class YamlFile(pytest.File):
                     transport=transport if len(transports) > 1 else None,
                     scenario_name=with_transport(name, transport, transports),
                 )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A Python test whose sessions may be opened in any way runs on each transport."""
+    transports = _transports(metafunc.config.stash[_STATE].settings)
+    if len(transports) > 1 and _takes_transport(metafunc):
+        names = [transport.value for transport in transports]
+        metafunc.parametrize("transport", transports, ids=names, indirect=True)
+
+
+def _takes_transport(metafunc: pytest.Metafunc) -> bool:
+    info = getattr(metafunc.definition, "_fixtureinfo", None)
+    found = info.name2fixturedefs.get("transport") if info is not None else None
+    return found is not None and found[-1].func.__module__ == fixtures.__name__
 
 
 def _transports(settings: Settings) -> Sequence[Transport]:

@@ -5,7 +5,7 @@ transport and login the scenarios use, and which optional features are offered.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -13,8 +13,9 @@ from functools import partial
 from typing import TypeVar
 
 from pop3spec.accounts import Mailbox
-from pop3spec.connection import ConnectionFailed, connect
+from pop3spec.connection import ConnectionFailed, connect, speaks_tls
 from pop3spec.maildrop import Door, DoorError
+from pop3spec.protocol.commands import State
 from pop3spec.protocol.listings import capabilities
 from pop3spec.protocol.text import show
 from pop3spec.session import Recorder, Session, SessionRefused, open_session
@@ -29,6 +30,10 @@ Given = TypeVar("Given")
 # Messages of the probe that are delivered at the same time.
 _MOST_DELIVERIES = 8
 
+# Capabilities that say what holds in one layer, and nothing of the others.
+_OF_THE_LAYER = frozenset({"STLS", "USER", "SASL", "APOP"})
+_LAYERS = {Transport.PLAIN: "", Transport.STLS: " after STLS", Transport.TLS: " in TLS"}
+
 # Optional commands that a server without CAPA may have all the same.
 _OPTIONAL = {"TOP": "TOP 1 0", "UIDL": "UIDL"}
 
@@ -37,9 +42,11 @@ _OPTIONAL = {"TOP": "TOP 1 0", "UIDL": "UIDL"}
 class Observed:
     """What the target showed of itself.
 
-    `capabilities` has a list for each state in which CAPA was answered;
-    `features` are what scenarios may require; `is_refused` says that no account is
-    welcome, for good.
+    `capabilities` has a list for each state and layer in which CAPA was answered, such as
+    'AUTHORIZATION', 'AUTHORIZATION after STLS', 'AUTHORIZATION in TLS' and 'TRANSACTION';
+    `features` are what scenarios may require on the transport of the run, `elsewhere` those
+    that other layers announce; `layer_problems` say why a layer cannot be had, and
+    `is_refused` that no account is welcome, for good.
     """
 
     greeting: str = ""
@@ -47,6 +54,8 @@ class Observed:
     use_apop: bool = False
     capabilities: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     features: frozenset[str] = frozenset()
+    elsewhere: dict[str, list[str]] = field(default_factory=dict)
+    layer_problems: dict[str, str] = field(default_factory=dict)
     tls_version: str | None = None
     login_problem: str = ""
     is_refused: bool = False
@@ -54,13 +63,38 @@ class Observed:
 
     def features_on(self, transport: Transport) -> frozenset[str]:
         """What scenarios may require that run on this transport."""
-        del transport
-        return self.features
+        if transport is self.transport:
+            return self.features
+        of_all = {each for each in self.features if each.split(" ")[0] not in _OF_THE_LAYER}
+        return frozenset(of_all.union(self.elsewhere.get(transport.value, ())))
+
+    def problem_of(self, transport: Transport) -> str:
+        """Why there are no sessions on a transport, '' where there are."""
+        return self.layer_problems.get(transport.value, "")
+
+    def mechanisms_on(self, transport: Transport) -> tuple[str, ...] | None:
+        """The SASL mechanisms that are announced before the login, None without CAPA."""
+        listed = self.listed(transport)
+        return None if listed is None else tuple(listed.get("SASL", ()))
+
+    def listed(self, transport: Transport) -> Mapping[str, Sequence[str]] | None:
+        """The capabilities before the login on a transport, None without CAPA."""
+        return self.capabilities.get(State.AUTHORIZATION.value + _LAYERS[transport])
 
     @property
     def transport(self) -> Transport:
         """The transport of the scenarios that do not care."""
         return self.transports[0]
+
+    def moved_to(self, transport: Transport) -> "Observed":
+        """The same for a run on another transport."""
+        left = sorted(each for each in self.features if each.split(" ")[0] in _OF_THE_LAYER)
+        return replace(
+            self,
+            transports=(transport,),
+            features=self.features_on(transport),
+            elsewhere={**self.elsewhere, self.transport.value: left},
+        )
 
     def as_data(self) -> dict[str, object]:
         """For results.json, and for the processes of a parallel run."""
@@ -70,6 +104,8 @@ class Observed:
             "use_apop": self.use_apop,
             "capabilities": self.capabilities,
             "features": sorted(self.features),
+            "elsewhere": self.elsewhere,
+            "layer_problems": self.layer_problems,
             "implementation": self.implementation,
             "tls": self.tls_version,
             "login_problem": self.login_problem,
@@ -79,14 +115,18 @@ class Observed:
 
     @property
     def announced(self) -> dict[str, tuple[str, ...]] | None:
+        """The capabilities on the transport of the run, as `announced_on` has them."""
+        return self.announced_on(self.transport)
+
+    def announced_on(self, transport: Transport) -> dict[str, tuple[str, ...]] | None:
         """The capabilities with their arguments, those after the login first; None without CAPA."""
-        if not self.capabilities:
+        before = self.listed(transport)
+        after = self.capabilities.get(State.TRANSACTION.value, {})
+        if transport is not self.transport:
+            after = {tag: words for tag, words in after.items() if tag not in _OF_THE_LAYER}
+        if before is None and not after:
             return None
-        return {
-            tag: tuple(words)
-            for state in ("AUTHORIZATION", "TRANSACTION")
-            for tag, words in self.capabilities.get(state, {}).items()
-        }
+        return {tag: tuple(words) for tag, words in {**(before or {}), **after}.items()}
 
     @property
     def implementation(self) -> str | None:
@@ -102,7 +142,7 @@ def observed_from(data: dict[str, object]) -> Observed:
     values: dict[str, object] = {
         name: data[name]
         for name in (
-            *("greeting", "use_apop", "capabilities"),
+            *("greeting", "use_apop", "capabilities", "elsewhere", "layer_problems"),
             *("login_problem", "is_refused", "door_problem"),
         )
     }
@@ -141,8 +181,10 @@ def probe(
     )
     observed = Observed(transports=transports)
     session = _open(target, recorder, transports[0])
+    _observe_certificate(recorder, session, transports[0])
     observed = _look_before_login(observed, session)
     session.close()
+    observed = _look_into_layers(target, recorder, observed)
     if not mailboxes:
         return observed
     observed = _log_in_everywhere(target, mailboxes, recorder, observed)
@@ -157,9 +199,19 @@ def _open(target: Target, recorder: Recorder, transport: Transport) -> Session:
     try:
         return _patiently(partial(open_session, target, recorder, transport, name="probe"))
     except SessionRefused as error:
+        address = target.address_for(transport)
+        if (
+            error.is_unserved
+            and transport is not Transport.TLS
+            and speaks_tls(address, target.timeouts.connect)
+        ):
+            raise TargetError(
+                f"{address} speaks TLS from the start; name it with --tls-target={address},"
+                f" or as pop3s://{address}"
+            ) from error
         if error.is_limit and not error.timed_out:
-            raise TargetError(f"{target.address} gives no session: {error}") from error
-        raise TargetError(f"{target.address} cannot be judged: {error}") from error
+            raise TargetError(f"{address} gives no session: {error}") from error
+        raise TargetError(f"{address} cannot be judged: {error}") from error
 
 
 def _patiently(attempt: Callable[[], Given]) -> Given:
@@ -187,9 +239,55 @@ def _look_before_login(observed: Observed, session: Session) -> Observed:
         return replace(observed, features=frozenset(features))
     return replace(
         observed,
-        capabilities={"AUTHORIZATION": listed},
+        capabilities={State.AUTHORIZATION.value + _LAYERS[observed.transport]: listed},
         features=frozenset(features | _features(listed)),
     )
+
+
+def _look_into_layers(target: Target, recorder: Recorder, observed: Observed) -> Observed:
+    """The capabilities in each other layer that there is, or why it cannot be had."""
+    if observed.transport is not Transport.TLS or target.address != target.tls_address:
+        layers = [Transport.PLAIN]
+    else:
+        layers = []
+    if "STLS" in observed.features or Transport.STLS in observed.transports:
+        layers.append(Transport.STLS)
+    if target.tls_address is not None:
+        layers.append(Transport.TLS)
+    for layer in layers:
+        if layer is observed.transport:
+            continue
+        found = _look_into_layer(target, recorder, observed, layer)
+        if layer is Transport.PLAIN and "STLS" in found.elsewhere.get(layer.value, ()):
+            layers.append(Transport.STLS)  # known only now
+        observed = found
+    return observed
+
+
+def _observe_certificate(recorder: Recorder, session: Session, layer: Transport) -> None:
+    if session.certificate is not None:
+        recorder.observe("server-certificate", f"{layer.value}: {session.certificate}")
+
+
+def _look_into_layer(
+    target: Target, recorder: Recorder, observed: Observed, layer: Transport
+) -> Observed:
+    try:
+        session = _patiently(partial(open_session, target, recorder, layer, name="probe"))
+    except SessionRefused as error:
+        problems = {**observed.layer_problems, layer.value: str(error)}
+        return replace(observed, layer_problems=problems)
+    _observe_certificate(recorder, session, layer)
+    listed = _capabilities(session)
+    features = set() if session.timestamp is None else {"APOP"}
+    lists = observed.capabilities
+    if listed is not None:
+        features |= _features(listed)
+        lists = {**lists, State.AUTHORIZATION.value + _LAYERS[layer]: listed}
+    version = observed.tls_version or session.tls_version
+    session.close()
+    elsewhere = {**observed.elsewhere, layer.value: sorted(features)}
+    return replace(observed, capabilities=lists, elsewhere=elsewhere, tls_version=version)
 
 
 def _capabilities(session: Session) -> dict[str, list[str]] | None:
@@ -256,7 +354,7 @@ def _first_login(
                 attempt.transport,
                 name="probe",
                 account=mailbox.account,
-                capabilities=observed.announced,
+                capabilities=observed.announced_on(attempt.transport),
             )
             session.log_in(mailbox.account, use_apop=attempt.use_apop)
         except SessionRefused as error:
@@ -267,10 +365,10 @@ def _first_login(
             if error.is_limit:
                 raise
             continue
-        chosen = replace(observed, use_apop=attempt.use_apop, tls_version=session.tls_version)
+        chosen = replace(observed, use_apop=attempt.use_apop)
         if not target.transports and attempt.transport is not observed.transport:
-            chosen = replace(chosen, transports=(attempt.transport,))
-        return chosen, session
+            chosen = chosen.moved_to(attempt.transport)
+        return replace(chosen, tls_version=session.tls_version or observed.tls_version), session
     if refused is None:
         raise _CleartextWithheld(
             "the password would go over an unencrypted connection;"
@@ -292,11 +390,12 @@ def _ways(target: Target, observed: Observed) -> list[_Way]:
     else:
         ways = [_Way(observed.transport, observed.use_apop)]
         ways += [_Way(observed.transport)]
-        announced = observed.capabilities.get("AUTHORIZATION", {})
-        if observed.transport is Transport.PLAIN and "STLS" in announced:
+        if observed.transport is Transport.PLAIN and "STLS" in observed.features:
             ways.append(_Way(Transport.STLS))
         if observed.transport is Transport.PLAIN and target.tls_address is not None:
             ways.append(_Way(Transport.TLS))
+        if target.refuses_cleartext:  # no password is sent there to no purpose
+            ways = [way for way in ways if way.transport is not Transport.PLAIN] or ways
     if "APOP" in observed.features:
         ways.append(_Way(observed.transport, use_apop=True))
     return list(dict.fromkeys(ways))
@@ -307,7 +406,7 @@ def _look_after_login(observed: Observed, session: Session) -> Observed:
     features = set(observed.features)
     by_state = dict(observed.capabilities)
     if listed is not None:
-        by_state["TRANSACTION"] = listed
+        by_state[State.TRANSACTION.value] = listed
         features |= _features(listed)
     for feature, line in _OPTIONAL.items():
         if feature not in features and _is_offered(session, line):

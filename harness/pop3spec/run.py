@@ -68,7 +68,7 @@ class Run:
     @cached_property
     def masker(self) -> Masker:
         """Hides the secrets of this run."""
-        return masker_for(self.target.accounts)
+        return masker_for((*self.target.accounts, *self.target.sasl_accounts))
 
     def begin(
         self,

@@ -26,7 +26,7 @@ from pop3spec.rulebook.history import Filling, History, body_of, is_unusual
 from pop3spec.rulebook.judgement import may_close
 from pop3spec.rulebook.observers import came_back
 from pop3spec.rulebook.rules import rulebook
-from pop3spec.sasl import Identity, begin
+from pop3spec.sasl import BEARER, Identity, begin, encoding
 from pop3spec.scenario import ClientClose, Observe, Scenario, Status, Step
 from pop3spec.schedule import Attempt
 from pop3spec.session import (
@@ -52,7 +52,7 @@ BACK_OFF = (0.1, 0.3, 1.0, 2.0, 4.0)
 _TELLING = frozenset(
     (
         *("password", "password-beginning", "password-other-case", "password-of-another"),
-        "apop-without-timestamp",
+        *("apop-without-timestamp", "token"),
     )
 )
 
@@ -94,16 +94,32 @@ class Judge:
         self, scenario: Scenario, transport: Transport, mailbox: Mailbox | None
     ) -> Outcome | None:
         """The outcome of a scenario that need not, or cannot, be tried."""
+        if scenario.encrypted and transport is Transport.TLS and self.target.tls_address is None:
+            return Outcome(Verdict.NOT_APPLICABLE, "neither STLS nor implicit TLS is offered")
+        has_clear_port = self.target.address != self.target.tls_address
+        if scenario.transport in (Transport.PLAIN, Transport.STLS) and not has_clear_port:
+            return Outcome(Verdict.NOT_APPLICABLE, "no port without implicit TLS; see --target")
         if scenario.transport is Transport.TLS and self.target.tls_address is None:
             return Outcome(Verdict.NOT_APPLICABLE, "no port with implicit TLS; see --tls-target")
-        wanted = scenario.requires
-        if scenario.transport is Transport.STLS:
-            wanted = ("STLS", *wanted)
-        for feature in wanted:
+        wants_stls = scenario.transport is Transport.STLS is not self.observed.transport
+        if wants_stls and "STLS" not in self.observed.features_on(Transport.PLAIN):
+            return Outcome(Verdict.NOT_APPLICABLE, "STLS is not offered")
+        if problem := self.observed.problem_of(transport):
+            return Outcome(Verdict.BLOCKED, problem)
+        for feature in scenario.requires:
             if feature.upper() not in self.observed.features_on(transport):
                 return Outcome(Verdict.NOT_APPLICABLE, f"{feature} is not offered")
         reason = self._missing(scenario, transport, mailbox)
         return Outcome(Verdict.BLOCKED, reason) if reason else None
+
+    def transport_of(self, scenario: Scenario, transport: Transport) -> Transport:
+        """How the sessions of a scenario are opened, in a run that has this transport."""
+        if scenario.transport is not None:
+            return scenario.transport
+        if not scenario.encrypted or transport is not Transport.PLAIN:
+            return transport
+        has_stls = "STLS" in self.observed.features_on(Transport.PLAIN)
+        return Transport.STLS if has_stls else Transport.TLS
 
     def _missing(self, scenario: Scenario, transport: Transport, mailbox: Mailbox | None) -> str:
         if not scenario.needs_account:
@@ -124,30 +140,30 @@ class Judge:
             for message in (*(scenario.maildrop or ()), *messages):
                 if reason := self.door.refuses(message.octets):
                     return f"the door cannot carry a message of the filling: {reason}"
-        if reason := self._no_such_credentials(scenario, mailbox.account):
+        if reason := self._no_such_credentials(scenario, transport, mailbox.account):
             return reason
         most = self.target.max_failed_logins
         if most is not None and mailbox.failed_logins + scenario.failed_logins > most:
             return f"more than {most} wrong logins for an account; raise --max-failed-logins"
         return ""
 
-    def _no_such_credentials(self, scenario: Scenario, account: Account) -> str:
+    def _no_such_credentials(
+        self, scenario: Scenario, transport: Transport, account: Account
+    ) -> str:
         """Why there are no such wrong credentials, '' where there are."""
         wanted = scenario.names_sent
-        logins = [step.authenticate for step in scenario.steps if step.authenticate is not None]
-        for login in logins:
-            if (
-                login.mechanism in _WITH_TOKEN
-                and "token" in login.token.names
-                and not account.token
-            ):
-                return "the account has no token; name one in the profile"
-            if login.mechanism == "EXTERNAL" and self.target.tls.client_cert is None:
-                return "there is no certificate of the client; see --client-cert"
+        mechanisms = {step.authenticate.mechanism for step in scenario.steps if step.authenticate}
+        if "token" in _told_names(scenario) and not account.token:
+            return "the account has no token; name one in the profile"
+        needs_certificate = "EXTERNAL" in mechanisms and transport is not Transport.PLAIN
+        if needs_certificate and self.target.tls.client_cert is None:
+            return "there is no certificate of the client; see --client-cert"
         if "user-other-case" in wanted and not _has_cases(account.user):
             return "the account's name has no letter that has another case"
         if "password-other-case" in wanted and not _has_cases(account.password):
             return "the account's password has no letter that has another case"
+        if "user-of-another" in wanted and not self.user_of_another(account):
+            return "it needs a second account"
         of_another = {"password-of-another", "apop-of-another"}
         if wanted & of_another and not self.password_of_another(account):
             return "it needs a second account with another password"
@@ -158,6 +174,11 @@ class Judge:
         folded = account.password.casefold()
         others = (other.password for other in self.target.accounts if other.user != account.user)
         return next((each for each in others if each and each.casefold() != folded), "")
+
+    def user_of_another(self, account: Account) -> str:
+        """The name of another account, '' where there is none."""
+        others = (other.user for other in self.target.accounts)
+        return next((user for user in others if user != account.user), "")
 
     def attempt(
         self, scenario: Scenario, transport: Transport, mailbox: Mailbox | None, *, alone: bool
@@ -184,7 +205,7 @@ class _Run:
     ) -> None:
         self._judge = judge
         self._scenario = scenario
-        self._transport = scenario.transport or transport
+        self._transport = judge.transport_of(scenario, transport)
         self._mailbox = mailbox
         self._recorder = Recorder()
         self._sessions: dict[str, Session] = {}
@@ -229,7 +250,7 @@ class _Run:
         return bool(outcome.findings) and any(
             exchange.reply is None and exchange.end is not None
             for exchange in self._recorder.transcript
-            if exchange.kind not in (Kind.GREETING, Kind.CLOSE, Kind.EVENT)
+            if exchange.kind not in (Kind.GREETING, Kind.CLOSE, Kind.EVENT, Kind.HANDSHAKE)
         )
 
     def _judge_service(self, error: SessionRefused) -> None:
@@ -363,7 +384,7 @@ class _Run:
             may_delete=self._scenario.maildrop is not None or self._judge.target.allow_delete,
             source=self._source,
             patience=self._patience,
-            capabilities=self._judge.observed.announced,
+            capabilities=self._judge.observed.announced_on(self._transport),
         )
         if self._scenario.state is State.TRANSACTION and mailbox is not None:
             try:
@@ -406,6 +427,10 @@ class _Run:
             session.reset() if step.close is ClientClose.RESET else session.close()
             return True
         if step.handshake is not None:
+            is_due = session.begins_tls
+            session.look()
+            if not session.is_open and not is_due:
+                return self._may_be_closed(step, session)
             return self._secure(step, session)
         begun, found = len(self._recorder.transcript), len(self._recorder.findings)
         if not step.waits:
@@ -424,7 +449,7 @@ class _Run:
             self._leave_drops_unjudged(session, found)
         if problem is None:
             return True
-        if not self._is_explained(step, problem):
+        if not self._is_explained(step, problem, begun):
             self._accuse(step, problem)
         return False
 
@@ -467,13 +492,20 @@ class _Run:
                 return
         self._recorder.findings.append(finding)
 
-    def _is_explained(self, step: Step, problem: Unmet) -> bool:
+    def _is_explained(self, step: Step, problem: Unmet, begun: int) -> bool:
         """Another rule that this exchange broke says what is wrong: one cause, one finding.
 
         Where framing is broken the words of a reply are no evidence besides.
         A refusal that does not come is: section 3 wants it in answer to the command.
+        A login that fails, or stops, is explained by whatever was broken on the way.
         """
         place = len(self._recorder.transcript) - 1
+        is_silent = self._recorder.transcript[place].reply is None
+        wants_login = step.expect is not None and step.expect.status is Status.OK
+        if step.authenticate is not None and (wants_login or is_silent):
+            way = range(begun, place + is_silent)
+            if any(map(self._recorder.broken_at.get, way)):
+                return True
         broken = self._recorder.broken_at.get(place, set())
         if self._rule_of(step) in broken or not broken:
             return False
@@ -501,6 +533,8 @@ class _Run:
         return False
 
     def _shown_step(self, step: Step) -> str:
+        if step.authenticate is not None:
+            return f"AUTH {step.authenticate.mechanism}"
         return str(step.send or step.send_bytes or "the end of the session")
 
     def _credentials(self, session: Session) -> dict[str, bytes]:
@@ -527,6 +561,7 @@ class _Run:
             "password-other-case": password.encode().swapcase(),
             "password-of-another": other_password.encode(),
             "user-other-case": self._mailbox.account.user.encode().swapcase(),
+            "user-of-another": self._judge.user_of_another(self._mailbox.account).encode(),
         }
 
     def _send(self, step: Step, session: Session) -> None:
@@ -593,12 +628,17 @@ class _Run:
         """Begin with TLS; False where it fails, which is what the step is about."""
         rule = self._rule_of(step)
         self._recorder.exercised.add(rule)
+        if not session.is_open:
+            self._accuse(step, Unmet("a TLS handshake", "a close behind the +OK to STLS"))
+            return False
         try:
             session.secure()
         except CertificateRejected as error:
             raise _Blocked(str(error)) from error
         except ConnectionFailed as error:
-            self._accuse(step, Unmet("a TLS handshake", str(error)))
+            problem = Unmet("a TLS handshake", str(error))
+            if not self._is_explained(step, problem, len(self._recorder.transcript) - 1):
+                self._accuse(step, problem)
             return False
         return True
 
@@ -607,8 +647,11 @@ class _Run:
         if step.authenticate is None:
             return session.receive()
         login = step.authenticate
-        values = self._values | self._credentials(session)
+        # Without an account there is neither, nor has the mechanism a use for it.
+        values = {"password": b"", "token": b""} | self._values | self._credentials(session)
         user, password, authzid, token = (fill(each, values).decode() for each in login.templates)
+        if login.mechanism in _NOT_BY_NAME:
+            session.leave_maildrop()
         address = self._judge.target.address_for(self._transport)
         identity = Identity(
             user,
@@ -625,6 +668,8 @@ class _Run:
             login.mechanism,
             begin(login.mechanism, identity, login.twist),
             initial_response=login.initial_response,
+            encode=encoding(login.twist),
+            is_right=login.is_right,
         )
 
     def _leave_mechanisms_unjudged(self, step: Step) -> None:
@@ -633,7 +678,7 @@ class _Run:
         if login is None or mailbox is None or not login.is_right:
             return
         if login.mechanism not in mailbox.account.mechanisms:
-            self._recorder.observe("refused-mechanisms", login.mechanism)
+            self._recorder.observe("mechanisms-for-account", f"not {login.mechanism}")
             raise _Blocked(
                 f"{login.mechanism} is refused, and no profile says that the account can use it:"
                 " name it in mechanisms of the account"
@@ -694,19 +739,26 @@ class _Run:
                 session.close()
 
 
-# Mechanisms that show the secret to whoever can read the connection.
-_WITH_TOKEN = frozenset({"OAUTHBEARER", "XOAUTH2"})
-_READABLE = _WITH_TOKEN | {"PLAIN", "LOGIN"}
+# Mechanisms that show the password to whoever can read the connection.
+_WITH_PASSWORD = frozenset({"PLAIN", "LOGIN"})
+# Mechanisms that lead to another maildrop than that of the account.
+_NOT_BY_NAME = frozenset({"EXTERNAL", "ANONYMOUS"})
+
+
+def _told_names(scenario: Scenario) -> set[str]:
+    """The names whose values are sent as they are."""
+    sent = [part for step in scenario.steps for part in (step.send, step.send_bytes)]
+    for login in (step.authenticate for step in scenario.steps if step.authenticate):
+        if login.mechanism in BEARER:
+            sent.append(login.token)
+        elif login.mechanism in _WITH_PASSWORD:
+            sent.append(login.password)
+    return {name for part in sent if part is not None for name in part.names}
 
 
 def _shows_secrets(scenario: Scenario) -> bool:
     """A password, or what is close to one, is sent as it is."""
-    sent = [part for step in scenario.steps for part in (step.send, step.send_bytes)]
-    names = {name for part in sent if part is not None for name in part.names}
-    mechanisms = {step.authenticate.mechanism for step in scenario.steps if step.authenticate}
-    return any(name.startswith("password") for name in names) or not mechanisms.isdisjoint(
-        _READABLE
-    )
+    return any(name.startswith(("password", "token")) for name in _told_names(scenario))
 
 
 def _has_cases(text: str) -> bool:

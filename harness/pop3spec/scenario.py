@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar
 
 from pop3spec.protocol.commands import State
-from pop3spec.sasl import MECHANISMS, TWISTS
+from pop3spec.sasl import BEARER, MECHANISMS, TWISTS
 from pop3spec.stock import STOCK
 from pop3spec.target import Transport
 from pop3spec.template import Base64, encoded, template
@@ -48,7 +48,7 @@ BUILT_IN = frozenset(
         *("user", "user-other-case", "password", "password-beginning", "password-other-case"),
         *("password-of-another", "apop", "apop-beginning", "apop-empty-secret"),
         *("apop-upper-case", "apop-shortened", "apop-without-timestamp"),
-        *("apop-of-first-session", "apop-of-another", "token"),
+        *("apop-of-first-session", "apop-of-another", "token", "user-of-another"),
     )
 )
 
@@ -118,6 +118,9 @@ Filled = Annotated[str, matching(rf"[0-9]{{1,18}}|\{{{_WORD}\}}", "a whole numbe
 StartState = Annotated[
     State, one_of({state.value: state for state in (State.AUTHORIZATION, State.TRANSACTION)})
 ]
+_CHOICES = one_of(
+    {"yes": YesNo.YES, "no": YesNo.NO, "true": YesNo.YES, "false": YesNo.NO},
+)
 _CLOSES = one_of(
     {
         "yes": Closes.YES,
@@ -128,7 +131,9 @@ _CLOSES = one_of(
     }
 )
 # An editor may take yes and no for truth values.
+_CHOICES_SCHEMA = {"enum": [*_CHOICES.schema["enum"], True, False]}
 _CLOSES_SCHEMA = {"enum": [*_CLOSES.schema["enum"], True, False]}
+Choice = Annotated[YesNo, ReadAs(_CHOICES.read, _CHOICES.words, _CHOICES_SCHEMA)]
 Closing = Annotated[Closes, ReadAs(_CLOSES.read, _CLOSES.words, _CLOSES_SCHEMA)]
 
 
@@ -197,7 +202,7 @@ class WrittenAuthenticate:
     noun: ClassVar[str] = "an authenticate"
 
     mechanism: str = field(metadata=key("The mechanism, as in SCRAM-SHA-256."))
-    initial_response: YesNo = field(
+    initial_response: Choice = field(
         default=YesNo.YES,
         metadata=key("no: the client's first message waits for the empty challenge."),
     )
@@ -279,6 +284,10 @@ class WrittenScenario:
     transport: Transport | None = field(
         default=None,
         metadata=key("Every session is opened so: plain, stls or tls; absent: as the run has it."),
+    )
+    encrypted: Choice = field(
+        default=YesNo.NO,
+        metadata=key("yes: inside TLS, by STLS or on its own port where the run is in the clear."),
     )
     requires: tuple[Feature, ...] = field(
         default=(), metadata=key("Features that the target has to offer, as in UIDL.")
@@ -363,6 +372,13 @@ class Authenticate:
         return (self.user, self.password, self.authzid, self.token)
 
     @property
+    def names(self) -> frozenset[str]:
+        """The names whose values the mechanism makes use of."""
+        unused = self.password if self.mechanism in BEARER else self.token
+        used = (part for part in self.templates if part is not unused)
+        return frozenset(name for part in used for name in part.names)
+
+    @property
     def is_right(self) -> bool:
         """The credentials are the account's, and nothing is done wrong."""
         return self.twist is None and (str(self.user), str(self.password), str(self.token)) == (
@@ -419,6 +435,7 @@ class Scenario:
     topic: str
     note: str = ""
     transport: Transport | None = None
+    encrypted: bool = False
 
     @property
     def needs_account(self) -> bool:
@@ -436,7 +453,7 @@ class Scenario:
         names = {name for part in sent if part is not None for name in part.names}
         for step in self.steps:
             if step.authenticate is not None:
-                names.update(*(part.names for part in step.authenticate.templates))
+                names |= step.authenticate.names
         return frozenset(names)
 
     @property
@@ -663,6 +680,7 @@ def _scenario(entry: WrittenScenario, topic: str) -> Scenario:
         topic=topic,
         note=entry.note,
         transport=entry.transport,
+        encrypted=entry.encrypted is YesNo.YES,
     )
 
 

@@ -12,16 +12,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import md5, sha256
 
-from pop3spec.connection import Connection, ConnectionFailed, connect, tls_context
+from pop3spec.connection import (
+    Arrival,
+    Connection,
+    ConnectionFailed,
+    NoCommonVersion,
+    TlsVersion,
+    connect,
+    tls_context,
+)
 from pop3spec.protocol.commands import State, is_multiline, keyword
 from pop3spec.protocol.listings import timestamps
+from pop3spec.protocol.sasl import decoded
 from pop3spec.rulebook.checks import judge
-from pop3spec.rulebook.history import Filling, History
+from pop3spec.rulebook.history import Filling, History, says_later
 from pop3spec.rulebook.judgement import Broken, Held
 from pop3spec.rulebook.observers import Seen, observe
 from pop3spec.rulebook.over_sessions import SessionFacts
-from pop3spec.target import Account, Target, Transport
-from pop3spec.transcript import End, Exchange, Kind
+from pop3spec.target import Account, Address, Target, Tls, Transport
+from pop3spec.transcript import End, Exchange, Kind, TlsParameters
 from pop3spec.verdict import Finding
 
 # RFC 2449, section 4: the octets of a command line, CRLF included.
@@ -29,6 +38,8 @@ MAX_COMMAND = 255
 # Replies that may take longer: a login (locks, penalties) and UPDATE.
 LOGIN = frozenset({"PASS", "APOP", "AUTH"})
 _SLOW = LOGIN | {"QUIT"}
+# Seconds after a handshake in which a server says what it says unasked.
+_GREETS_AGAIN = 0.03
 # Seconds between two pieces of a command that is sent in several.
 _BETWEEN_PIECES = 0.02
 # More unique-ids than this are not carried to the judgement over sessions.
@@ -155,8 +166,10 @@ class Session:
         may_delete: bool = False,
         patience: float = 0.0,
         capabilities: Mapping[str, tuple[str, ...]] | None = None,
+        host: str | None = None,
     ) -> None:
         self.name = name
+        self._host = host or target.address.host
         self.account = account
         self.history = History(filling=filling or Filling(), capabilities=capabilities)
         self.greeting: Exchange | None = None
@@ -231,22 +244,101 @@ class Session:
         if not self.is_open:
             raise SessionRefused("the connection ended behind the +OK to STLS", is_limit=True)
         self.secure()
+        # A greeting that comes again must not pass for the reply to the first command.
+        self.pause(_GREETS_AGAIN)
+        self.look()
 
-    def secure(self) -> None:
-        """The TLS handshake, from our side."""
-        tls = self._target.tls
-        name = tls.name or self._target.address.host
+    @property
+    def begins_tls(self) -> bool:
+        """STLS was accepted, and nothing was said since."""
+        last = self.history.last
+        return last is not None and last.keyword == "STLS" and last.is_ok
+
+    def secure(self, tls: Tls | None = None, only: TlsVersion | None = None) -> None:
+        """The TLS handshake, from our side; ConnectionFailed where there is none.
+
+        `tls` is trusted instead of what the target wants, and `only` this version is offered.
+        """
+        context = tls_context(tls or self._target.tls, only)
         try:
-            self._connection.start_tls(tls_context(tls), name, self._target.timeouts.connect)
-        except ConnectionFailed:
+            self._connection.start_tls(context, self.server_name, self._target.timeouts.connect)
+        except ConnectionFailed as error:
+            if isinstance(error, NoCommonVersion) and only is None:
+                self._shook_hands(str(error), None)
+            else:
+                self._recorder.note(self.name, str(error))
             self._drop()
             raise
-        self._recorder.note(self.name, "TLS handshake")
+        connection = self._connection
+        parameters = TlsParameters(connection.tls_version or "", connection.cipher_suite or "")
+        self._shook_hands("TLS handshake", parameters)
+
+    def _shook_hands(self, note: str, tls: TlsParameters | None) -> None:
+        now = self._recorder.now()
+        self._record(Exchange(Kind.HANDSHAKE, sent_at=now, answered_at=now, note=note, tls=tls))
+
+    @property
+    def server_name(self) -> str:
+        """The name that the server's certificate has to have."""
+        return self._target.tls.name or self._host
 
     @property
     def tls_version(self) -> str | None:
         """The version of TLS, None in the clear."""
         return self._connection.tls_version
+
+    @property
+    def cipher_suite(self) -> str | None:
+        """The cipher suite of TLS, None in the clear."""
+        return self._connection.cipher_suite
+
+    @property
+    def certificate(self) -> str | None:
+        """Names and end of the server's certificate, None where it was not verified."""
+        return self._connection.certificate
+
+    # --- Octets that are no POP3 ---
+
+    def send_raw(self, octets: bytes, what: str) -> None:
+        """Send octets that are none of POP3, under a name for the transcript.
+
+        Replies are not waited for, and from now on anything may come.
+        """
+        self._recorder.note(self.name, f"sent: {what}")
+        self._connection.send(octets, self._target.timeouts.reply)
+        self.expect_anything()
+
+    def pause(self, seconds: float) -> None:
+        """Give the server a moment, and leave what it says to whoever reads next."""
+        self._connection.listen(seconds)
+
+    def hear(self, seconds: float, *, to_the_end: bool = False) -> Arrival:
+        """What comes within the time, whatever it is; with `to_the_end` until the close."""
+        sent_at = self._recorder.now()
+        if to_the_end:
+            arrival = self._connection.until_closed(seconds)
+        else:
+            arrival = self._connection.unasked(seconds) or Arrival()
+        exchange = Exchange(
+            Kind.EVENT,
+            partial=arrival.partial,
+            end=arrival.end,
+            sent_at=sent_at,
+            answered_at=self._recorder.now(),
+            session=self.name,
+            secure=self._connection.is_secure,
+        )
+        self._recorder.transcript.append(exchange)
+        if exchange.is_closed:
+            self._drop()
+        return arrival
+
+    def expect_anything(self) -> None:
+        """What was sent need not have replies, and what comes is no evidence by itself."""
+        self._outstanding.clear()
+        self._unfinished = b""
+        # Among it may have been USER.
+        self.history = replace(self.history, illegal=True, user_accepted=True, user_was_last=True)
 
     @property
     def bindings(self) -> Mapping[str, bytes]:
@@ -290,7 +382,10 @@ class Session:
             # What answers a challenge is no command (RFC 5034, section 4).
             kind = Kind.CONTINUATION if self._is_challenged else Kind.COMMAND
             problem = problem_of_answer if self._is_challenged else problem_of_line
-            self._outstanding.append(_Outstanding(sent, now, bool(problem(sent)), kind))
+            # A long response may be taken for several commands: that alone is judged then.
+            is_long = self._is_challenged and len(sent) > MAX_COMMAND
+            deliberate = is_long or bool(problem(sent))
+            self._outstanding.append(_Outstanding(sent, now, deliberate, kind))
             self._is_challenged = False
         # From QUIT on the server may update the maildrop, answered or not; and a
         # server may take the end of the stream for the end of the line.
@@ -355,9 +450,14 @@ class Session:
         )
         if exchange.keyword in LOGIN and exchange.is_err:
             self._locked_out = refusal(exchange).is_locked
-        if self._named_user and _reads(_read_as(sent)) and not exchange.is_err:
+        is_command = kind is Kind.COMMAND
+        if is_command and self._named_user and _reads(_read_as(sent)) and not exchange.is_err:
             self._has_read = True
         self._is_challenged = exchange.continues_sasl
+        if self._is_challenged and self._outstanding:
+            # Sent too early, so it is no command either.
+            early = replace(self._outstanding[0], kind=Kind.CONTINUATION, deliberate=True)
+            self._outstanding[0], self._is_challenged = early, False
         if arrival.end is not None:
             self._outstanding.clear()
             if exchange.is_closed:
@@ -507,11 +607,19 @@ class Session:
             may_change=history.filling.may_change,
             logged_in=history.state is State.TRANSACTION,
             locked_out=self._locked_out,
+            challenges=history.challenges[:_MAX_FACTS],
         )
 
     def expect_end(self) -> None:
         """The server is about to be stopped, so that the connection may end at any time."""
         self.history = replace(self.history, is_ending=True)
+
+    def leave_maildrop(self) -> None:
+        """The login that follows may open another maildrop than that of the account."""
+        self.account = None
+        self._filling_name = ""
+        self._may_delete = False
+        self.history = replace(self.history, filling=Filling(may_change=True))
 
     def expect_change(self) -> None:
         """Mail may come or go from now on without this session's doing."""
@@ -519,8 +627,9 @@ class Session:
 
     def quit(self) -> None:
         """End the session politely if it is still in step, and QUIT does no harm."""
+        is_in_step = not self._outstanding and not self._unfinished and not self.begins_tls
         self.look()
-        if self.is_open and not self._outstanding and not self._unfinished and self.may_quit:
+        if self.is_open and is_in_step and self.may_quit:
             self.exchange("QUIT")
         self.close()
 
@@ -585,6 +694,8 @@ def problem_of_line(line: bytes) -> str:
     if len(line) > MAX_COMMAND:
         return f"{len(line)} octets are more than {MAX_COMMAND}"
     text = line[:-2]
+    if keyword(line) == "AUTH" and _has_line_end(text.rpartition(b" ")[2]):
+        return "it has a line end in its base64"
     if not text.strip():
         return "it has no keyword"
     if not text.isascii() and keyword(line) not in ("USER", "PASS"):
@@ -603,7 +714,13 @@ def problem_of_answer(line: bytes) -> str:
         return "it does not end with CRLF"
     if _ANSWER.fullmatch(line[:-2]) is None:
         return "it is neither base64 nor '*'"
-    return ""
+    return "it has a line end in its base64" if _has_line_end(line[:-2]) else ""
+
+
+def _has_line_end(text: bytes) -> bool:
+    """A server may take what it decodes for several lines; no name or password has one."""
+    octets = decoded(text)
+    return octets is not None and (b"\r" in octets or b"\n" in octets)
 
 
 def apop_digest(timestamp: bytes, secret: str) -> str:
@@ -611,8 +728,6 @@ def apop_digest(timestamp: bytes, secret: str) -> str:
     return md5(timestamp + secret.encode(), usedforsecurity=False).hexdigest()
 
 
-# Response codes that say 'later' (RFC 2449, section 8; RFC 3206).
-_LATER = (b"[IN-USE]", b"[LOGIN-DELAY]", b"[SYS/TEMP]", b"[SYS/PERM]")
 _ABOUT_ENCRYPTION = (b"SSL", b"TLS", b"ENCRYPT", b"SECURE", b"PLAINTEXT", b"CLEARTEXT")
 
 
@@ -627,7 +742,7 @@ def refusal(exchange: Exchange) -> SessionRefused:
         )
     text = exchange.reply.text.upper()
     locked = text.startswith(b"[IN-USE]") or b"LOCK" in text
-    later = locked or any(text.startswith(code) for code in _LATER)
+    later = locked or says_later(exchange)
     words = "is refused for now" if later else "is refused"
     return SessionRefused(
         f"the login ({exchange.keyword}) {words}",
@@ -652,10 +767,8 @@ def open_session(
     capabilities: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Session:
     """A new session in the AUTHORIZATION state; SessionRefused where there is none."""
-    try:
-        connection = connect(target.address_for(transport), target.timeouts.connect, source)
-    except ConnectionFailed as error:
-        raise SessionRefused(str(error), is_limit=True, is_unserved=True) from error
+    address = target.address_for(transport)
+    connection = _connected(address, target, source)
     session = Session(
         connection,
         target,
@@ -667,6 +780,7 @@ def open_session(
         may_delete=may_delete,
         patience=patience,
         capabilities=capabilities,
+        host=address.host,
     )
     try:
         if transport is Transport.TLS:
@@ -681,3 +795,24 @@ def open_session(
         session.close()
         raise
     return session
+
+
+def connected(
+    target: Target,
+    recorder: Recorder,
+    transport: Transport = Transport.PLAIN,
+    *,
+    name: str = "first",
+    source: str | None = None,
+) -> Session:
+    """A connection to the port for a transport, of which nothing was read yet."""
+    address = target.address_for(transport)
+    connection = _connected(address, target, source)
+    return Session(connection, target, recorder, name=name, host=address.host)
+
+
+def _connected(address: Address, target: Target, source: str | None) -> Connection:
+    try:
+        return connect(address, target.timeouts.connect, source)
+    except ConnectionFailed as error:
+        raise SessionRefused(str(error), is_limit=True, is_unserved=True) from error

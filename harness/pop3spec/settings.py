@@ -12,6 +12,7 @@ from pop3spec.connection import ConnectionFailed, tls_context
 from pop3spec.rulebook.rules import Level
 from pop3spec.target import (
     Account,
+    CleartextLogins,
     Place,
     Profile,
     Target,
@@ -166,6 +167,8 @@ def _target(
         tls=tls,
         timeouts=timeouts,
         limits=profile.limits,
+        sasl_accounts=profile.sasl_accounts,
+        refuses_cleartext=profile.cleartext_logins is CleartextLogins.REFUSED,
         allow_delete=_permitted(options, "allow_delete", profile.allow_delete, default=False),
         allow_cleartext=_permitted(
             options, "allow_cleartext", profile.allow_cleartext, default=loopback

@@ -30,6 +30,13 @@ class Transport(Enum):
     TLS = "tls"
 
 
+class CleartextLogins(Enum):
+    """What the owner says of passwords without TLS (RFC 8314, section 4)."""
+
+    REFUSED = "refused"
+    PERMITTED = "permitted"
+
+
 @dataclass(frozen=True)
 class Address:
     """Where a server listens."""
@@ -154,6 +161,12 @@ class Profile:
     accounts: tuple[Account, ...] = field(
         default=(), metadata=key("The mailboxes that the suite may use.")
     )
+    sasl_accounts: tuple[Account, ...] = field(
+        default=(),
+        metadata=key(
+            "Accounts for AUTH alone: with a name or a password of 255 octets, or = in the name."
+        ),
+    )
     maildrop: str | None = field(default=None, metadata=key("The door, as --maildrop takes it."))
     ca: str | None = field(default=None, metadata=key("A PEM file of trusted certificates."))
     tls_name: str | None = field(default=None, metadata=key("The name in the certificate."))
@@ -174,6 +187,10 @@ class Profile:
     max_failed_logins: int | None = field(
         default=None, metadata=key("Deliberate wrong logins for each account.")
     )
+    cleartext_logins: CleartextLogins = field(
+        default=CleartextLogins.PERMITTED,
+        metadata=key("Whether the server is set to refuse passwords without TLS."),
+    )
     hooks: Hooks = field(
         default=Hooks(), metadata=key("Commands that do to the server what no client can.")
     )
@@ -188,12 +205,14 @@ class Target:
 
     address: Address
     accounts: tuple[Account, ...] = ()
+    sasl_accounts: tuple[Account, ...] = ()
     tls_address: Address | None = None
     transports: tuple[Transport, ...] = ()
     maildrop: str = "none"
     tls: Tls = Tls()
     timeouts: Timeouts = Timeouts()
     limits: Limits = Limits()
+    refuses_cleartext: bool = False
     allow_delete: bool = False
     allow_cleartext: bool = False
     allow_stress: bool = False

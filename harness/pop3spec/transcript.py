@@ -21,6 +21,7 @@ from pop3spec.protocol.listings import (
     unique_id_listing,
 )
 from pop3spec.protocol.replies import Reply
+from pop3spec.protocol.sasl import decoded, decoded_challenge
 from pop3spec.protocol.text import show
 
 
@@ -33,6 +34,7 @@ class Kind(Enum):
     SILENCE = "silence"  # it waited, with nothing outstanding
     UNASKED = "unasked"  # nothing was outstanding, and octets were there
     CLOSE = "close"  # it waited for the close behind QUIT
+    HANDSHAKE = "handshake"  # it began with TLS
     EVENT = "event"  # it did what `note` says; nothing to judge
 
 
@@ -41,8 +43,17 @@ class End(Enum):
 
     TIMEOUT = "no reply in time"
     CLOSED = "the server closed the connection"
+    CLOSED_WITHOUT_ALERT = "the server closed the connection, and TLS without a close alert"
     RESET = "the server reset the connection"
     TOO_LONG = "the reply went on without end"
+
+
+@dataclass(frozen=True)
+class TlsParameters:
+    """What a TLS handshake came to."""
+
+    version: str
+    cipher_suite: str
 
 
 @dataclass(frozen=True)
@@ -51,7 +62,8 @@ class Exchange:
 
     `sent` is the command line with its line end, as sent. `partial` holds the
     octets that came and are no complete reply. Times are seconds since the
-    transcript began. `deliberate` marks a stimulus that no client may send.
+    transcript began. `deliberate` marks a stimulus that no client may send. `tls` is
+    what a handshake came to, None of one where no version was found.
     """
 
     kind: Kind
@@ -65,6 +77,7 @@ class Exchange:
     secure: bool = False
     deliberate: bool = False
     note: str = ""
+    tls: TlsParameters | None = None
 
     @property
     def is_ok(self) -> bool:
@@ -78,12 +91,17 @@ class Exchange:
 
     @cached_property
     def keyword(self) -> str:
-        """The keyword of the command in upper case, '' where none was sent."""
-        return keyword(self.sent)
+        """The keyword of the command in upper case, '' where none was sent.
+
+        A response belongs to AUTH, whatever its base64 looks like.
+        """
+        return "AUTH" if self.kind is Kind.CONTINUATION else keyword(self.sent)
 
     @cached_property
     def arguments(self) -> tuple[bytes, ...]:
         """The arguments of the command that are not empty."""
+        if self.kind is Kind.CONTINUATION:
+            return ()
         return tuple(argument for argument in arguments(self.sent) if argument)
 
     @cached_property
@@ -117,15 +135,30 @@ class Exchange:
     @property
     def continues_sasl(self) -> bool:
         """A challenge came, which the next line answers (RFC 5034, section 4)."""
-        asked = self.kind is Kind.CONTINUATION or (
-            self.kind is Kind.COMMAND and self.keyword == "AUTH"
-        )
+        asked = self.kind in (Kind.COMMAND, Kind.CONTINUATION) and self.keyword == "AUTH"
         return asked and self.reply is not None and self.reply.is_challenge
+
+    @property
+    def challenge(self) -> bytes | None:
+        """What a challenge says, None without one or where it is not in base64."""
+        if not self.continues_sasl or self.reply is None:
+            return None
+        return decoded_challenge(self.reply.status_line)
+
+    @property
+    def response(self) -> bytes | None:
+        """What the client says in a SASL exchange; None where it says nothing, or no base64."""
+        if self.kind is Kind.CONTINUATION:
+            return decoded(self.sent.rstrip(b"\r\n"))
+        if self.kind is not Kind.COMMAND or self.keyword != "AUTH" or len(self.arguments) != 2:
+            return None
+        initial = self.arguments[1]
+        return b"" if initial == b"=" else decoded(initial)
 
     @property
     def is_closed(self) -> bool:
         """The server ended the connection."""
-        return self.end in (End.CLOSED, End.RESET)
+        return self.end in (End.CLOSED, End.CLOSED_WITHOUT_ALERT, End.RESET)
 
 
 _Listing = TypeVar("_Listing")

@@ -11,13 +11,14 @@ from suite_proof import accused_by_suites, conversations
 from pop3spec.collected import home
 from pop3spec.embedded import start_embedded
 from pop3spec.reference.faults import FAULTS
+from pop3spec.reference.offer import Cleartext
 from pop3spec.rulebook.judgement import Broken
 from pop3spec.rulebook.over_sessions import SessionFacts, judge_sessions
 from pop3spec.rulebook.rules import rulebook
 from pop3spec.run import Run, Task
 from pop3spec.scenario import Scenario, load_scenarios, scenario_id
 from pop3spec.settings import Settings
-from pop3spec.target import Timeouts
+from pop3spec.target import Timeouts, Transport
 from pop3spec.verdict import Outcome, Verdict
 
 # Silence is recognised fast on loopback; a slow machine only makes a proof slower.
@@ -56,21 +57,29 @@ def all_scenarios() -> Sequence[tuple[str, Scenario]]:
 def prove_alone(fault: str, rule: str) -> Proof:
     """Judge a fault that ends the service: each scenario about the rule on a server of its own."""
     whole = Proof()
+    cleartext = cleartext_of(fault)
     for scenario in (scenario for scenario in all_scenarios() if rule in scenario[1].rules):
-        proof = prove(fault, scenarios=[scenario])
+        proof = prove(fault, scenarios=[scenario], cleartext=cleartext)
         whole.outcomes |= proof.outcomes
         whole.accused = proof.accused | whole.accused
         whole.exercised |= proof.exercised
-    return whole
+    return with_suites(whole, fault, cleartext=cleartext, rule=rule)
 
 
 def prove(
     *faults: str,
     jobs: int | None = None,
     scenarios: Sequence[tuple[str, Scenario]] | None = None,
+    cleartext: Cleartext = Cleartext.PERMITTED,
+    transport: Transport | None = None,
 ) -> Proof:
     """Judge the reference server with these faults, by everything that there is."""
-    embedded = start_embedded(faults=faults, timeouts=_TIMEOUTS)
+    embedded = start_embedded(
+        faults=faults,
+        timeouts=_TIMEOUTS,
+        cleartext=cleartext,
+        transports=(transport,) if transport is not None else (),
+    )
     settings = Settings(embedded.target, Path(), jobs=jobs)
     run = Run(settings, embedded.target, embedded.door, back_off=(0.02, 0.05, 0.1))
     proof = Proof()
@@ -106,13 +115,28 @@ def prove_fault(name: str) -> Proof:
     robust = [rule for rule in FAULTS[name].breaks if rule.startswith("robust-")]
     if robust:
         return prove_alone(name, robust[0])
-    proof = prove(name)
-    return with_suites(proof, name) if FAULTS[name].breaks & rules_of_suites() else proof
+    proof = prove(name, cleartext=cleartext_of(name))
+    if FAULTS[name].breaks & rules_of_suites():
+        return with_suites(proof, name, cleartext=cleartext_of(name))
+    # A suite may know an edge of a rule that scenarios are about as well.
+    for rule in sorted(FAULTS[name].breaks - proof.accused.keys()):
+        proof = with_suites(proof, name, cleartext=cleartext_of(name), rule=rule)
+    return proof
 
 
-def with_suites(proof: Proof, *faults: str) -> Proof:
+def cleartext_of(fault: str) -> Cleartext:
+    """The configuration of the server on which a fault shows."""
+    return Cleartext.REFUSED if FAULTS[fault].refuses_cleartext else Cleartext.PERMITTED
+
+
+def with_suites(
+    proof: Proof,
+    *faults: str,
+    cleartext: Cleartext = Cleartext.PERMITTED,
+    rule: str | None = None,
+) -> Proof:
     """The same with what the suites come to, which take longer than all scenarios together."""
-    accused = accused_by_suites(*faults)
+    accused = accused_by_suites(*faults, cleartext=cleartext, rule=rule)
     proof.accused = accused.rules | proof.accused
     proof.exercised |= accused.exercised
     return proof

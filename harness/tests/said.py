@@ -1,5 +1,6 @@
 """Exchanges and histories, written as short as they are read."""
 
+from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -7,7 +8,7 @@ from pop3spec.protocol.replies import Reply
 from pop3spec.rulebook.checks import judge
 from pop3spec.rulebook.history import Filling, History
 from pop3spec.session import problem_of_line
-from pop3spec.transcript import End, Exchange, Kind
+from pop3spec.transcript import End, Exchange, Kind, TlsParameters
 
 
 def _octets(text: str | bytes) -> bytes:
@@ -55,6 +56,34 @@ def greeted(line: str | bytes = "+OK ready") -> Exchange:
 
 def continued(sent: str, status: str) -> Exchange:
     return Exchange(Kind.CONTINUATION, sent=sent.encode() + b"\r\n", reply=reply(status))
+
+
+def within(exchange: Exchange) -> Exchange:
+    """The same inside TLS."""
+    return replace(exchange, secure=True)
+
+
+def shook_hands(version: str | None = "TLSv1.3") -> Exchange:
+    """TLS has begun; without a version it has not, for there was none in common."""
+    tls = None if version is None else TlsParameters(version, "TLS_AES_256_GCM_SHA384")
+    return Exchange(Kind.HANDSHAKE, tls=tls, secure=tls is not None)
+
+
+def challenged(octets: bytes) -> str:
+    """A challenge of these octets, as a status line."""
+    return f"+ {b64encode(octets).decode()}"
+
+
+def began(mechanism: str, status: str, initial: bytes | None = None) -> Exchange:
+    """AUTH, perhaps with an initial response, and what came back."""
+    if initial is None:
+        return said(f"AUTH {mechanism}", status)
+    return said(f"AUTH {mechanism} {b64encode(initial).decode() or '='}", status)
+
+
+def answered(response: bytes, status: str) -> Exchange:
+    """A response in an exchange of SASL, and what came back."""
+    return continued(b64encode(response).decode(), status)
 
 
 def came(

@@ -9,7 +9,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import product
@@ -21,7 +21,8 @@ import pytest
 
 from pop3spec.collected import home
 from pop3spec.embedded import Embedded, start_embedded
-from pop3spec.fixtures import Maildrop, RuleBroken, short_lived
+from pop3spec.fixtures import Entrance, Maildrop, RuleBroken, short_lived
+from pop3spec.reference.offer import Cleartext
 from pop3spec.rulebook.judgement import Broken
 from pop3spec.rulebook.over_sessions import judge_sessions
 from pop3spec.run import Run
@@ -30,7 +31,17 @@ from pop3spec.settings import Settings
 from pop3spec.target import Timeouts
 
 # The suites whose rules no script can judge.
-SUITES = ("autologout", "sessions", "update")
+SUITES = (
+    *("rfc1939_autologout", "rfc1939_sessions", "rfc1939_update"),
+    *(
+        "rfc2595_negotiation",
+        "rfc5034_exchanges",
+        "rfc5034_mechanisms",
+        "rfc8314_cleartext",
+        "rfc8314_tls",
+    ),
+    "robust_tls",
+)
 # What waits for the wire or for a timer, at the same time.
 _SIDE_BY_SIDE = 12
 
@@ -58,7 +69,7 @@ class Accused:
 @cache
 def suite(name: str) -> ModuleType:
     """A file of the suites as a module."""
-    path = home() / "suites" / f"test_rfc1939_{name}.py"
+    path = home() / "suites" / f"test_{name}.py"
     spec = importlib.util.spec_from_file_location(f"suite_of_{name}", path)
     assert spec is not None
     assert spec.loader is not None
@@ -92,7 +103,8 @@ def _expanded(name: str, test: Callable[..., None]) -> Iterator[Conversation]:
 
 
 def _choices(mark: pytest.Mark) -> list[tuple[dict[str, object], tuple[pytest.Mark, ...]]]:
-    names = [name.strip() for name in mark.args[0].split(",")]
+    named = mark.args[0]
+    names = [name.strip() for name in named.split(",")] if isinstance(named, str) else named
     choices: list[tuple[dict[str, object], tuple[pytest.Mark, ...]]] = []
     for given in mark.args[1]:
         values: Sequence[object] = getattr(given, "values", (given,))
@@ -102,9 +114,8 @@ def _choices(mark: pytest.Mark) -> list[tuple[dict[str, object], tuple[pytest.Ma
     return choices
 
 
-@contextmanager
-def maildrops_on(embedded: Embedded) -> Iterator[list[Maildrop]]:
-    """The maildrops of a few accounts of a server."""
+def run_on(embedded: Embedded) -> Run:
+    """A run against a server, with a few of its accounts."""
     target = replace(embedded.target, accounts=embedded.target.accounts[:4])
     run = Run(
         Settings(target, Path()),
@@ -114,24 +125,28 @@ def maildrops_on(embedded: Embedded) -> Iterator[list[Maildrop]]:
         restart=embedded.server.restart,
     )
     run.begin()
-    maildrops = [Maildrop(run, mailbox, Recorder()) for mailbox in run.mailboxes]
-    try:
-        yield maildrops
-    finally:
-        for maildrop in maildrops:
-            maildrop.close()
+    return run
 
 
-def converse(conversation: Conversation, *faults: str) -> Accused:
+def converse(
+    conversation: Conversation, *faults: str, cleartext: Cleartext = Cleartext.PERMITTED
+) -> Accused:
     """What one test accuses the reference server with these faults of."""
     if conversation.work is not None:
         work, recorder = conversation.work, Recorder()
         with short_lived(recorder, *faults) as maildrop:
             return accused_by(lambda: work(maildrop), [recorder], conversation)
-    embedded = start_embedded(faults=faults, timeouts=Timeouts(5.0, 1.0, 1.0))
+    embedded = start_embedded(faults=faults, timeouts=Timeouts(5.0, 1.0, 1.0), cleartext=cleartext)
     try:
-        with maildrops_on(embedded) as maildrops:
+        run = run_on(embedded)
+        with ExitStack() as opened:
+            maildrops = [Maildrop(run, mailbox, Recorder()) for mailbox in run.mailboxes]
+            entrance = Entrance(run)
+            opened.callback(entrance.close)
+            for maildrop in maildrops:
+                opened.callback(maildrop.close)
             given: dict[str, Any] = {
+                "entrance": entrance,
                 "maildrops": maildrops,
                 "maildrop": maildrops[0],
                 "two_maildrops": tuple(maildrops[:2]),
@@ -142,7 +157,7 @@ def converse(conversation: Conversation, *faults: str) -> Accused:
             test, arguments = conversation.test, conversation.arguments
             return accused_by(
                 lambda: test(**fitting, **arguments),
-                [maildrop.recorder for maildrop in maildrops],
+                [entrance.recorder, *(maildrop.recorder for maildrop in maildrops)],
                 conversation,
             )
     finally:
@@ -171,11 +186,14 @@ def accused_by(
     return accused
 
 
-def accused_by_suites(*faults: str) -> Accused:
-    """What all tests of the suites accuse the reference server with these faults of."""
+def accused_by_suites(
+    *faults: str, cleartext: Cleartext = Cleartext.PERMITTED, rule: str | None = None
+) -> Accused:
+    """What all tests of the suites, or those about a rule, accuse the server with faults of."""
     whole = Accused()
+    chosen = [each for each in conversations() if rule is None or rule in each.rules]
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as threads:
-        done = threads.map(lambda each: converse(each, *faults), conversations())
+        done = threads.map(lambda each: converse(each, *faults, cleartext=cleartext), chosen)
         for each in done:
             whole.rules = each.rules | whole.rules
             whole.exercised |= each.exercised

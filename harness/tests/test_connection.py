@@ -15,6 +15,7 @@ from pop3spec.connection import (
     CertificateRejected,
     Connection,
     ConnectionFailed,
+    NoCommonVersion,
     connect,
     tls_context,
 )
@@ -336,6 +337,40 @@ def test_replies_are_read_through_tls(authority: trustme.CA, trusted: Tls) -> No
     assert waited >= 0.19
     assert something is not None
     assert something.partial == b"unasked"
+
+
+@pytest.mark.parametrize(
+    ("is_told", "end"), [(True, End.CLOSED), (False, End.CLOSED_WITHOUT_ALERT)]
+)
+def test_a_close_alert_is_told_from_a_bare_close(
+    authority: trustme.CA, trusted: Tls, is_told: bool, end: End
+) -> None:
+    context = secured(authority)
+
+    def talk(line: Line) -> None:
+        within = context.wrap_socket(line.sock, server_side=True)
+        within.sendall(b"+OK bye\r\n")
+        line.sock = within.unwrap() if is_told else within
+        close(line)
+
+    with Scripted([talk]) as server:
+        client = opened(server)
+        client.start_tls(tls_context(trusted), "pop.example", 5.0)
+        arrival = client.until_closed(5.0)
+        client.close()
+
+    assert (arrival.partial, arrival.end) == (b"+OK bye\r\n", end)
+
+
+# An alert that no version will do, as old and new servers send it (RFC 5246, section 7.2.2).
+NO_VERSION = b"\x15\x03\x01\x00\x02\x02\x46"
+
+
+def test_no_common_version_is_said_so() -> None:
+    with Scripted([NO_VERSION, close]) as server:
+        client = opened(server)
+        with pytest.raises(NoCommonVersion, match="which versions"):
+            client.start_tls(tls_context(Tls(insecure=True)), "pop.example", 5.0)
 
 
 def test_a_certificate_that_does_not_verify_is_said_so(authority: trustme.CA, trusted: Tls) -> None:

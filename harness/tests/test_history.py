@@ -3,7 +3,21 @@
 from dataclasses import replace
 
 import pytest
-from said import CLOSED, HELLO, LOGIN, QUIT, came, continued, history, said
+from said import (
+    CLOSED,
+    HELLO,
+    LOGIN,
+    QUIT,
+    answered,
+    began,
+    came,
+    challenged,
+    continued,
+    history,
+    said,
+    shook_hands,
+    within,
+)
 
 from pop3spec.protocol.commands import State
 from pop3spec.protocol.listings import DropListing
@@ -222,6 +236,51 @@ def test_capabilities_are_those_that_were_told_last() -> None:
     assert not told.after(said("CAPA", "+OK", ["TOP"])).announces_utf8
     assert told.after(said("CAPA", "-ERR")).announces_utf8
     assert not history(HELLO).announces_utf8
+
+
+def test_capability_lists_are_kept_by_layer_and_state() -> None:
+    told = history(
+        *(HELLO, said("CAPA", "+OK", ["SASL", "STLS"]), said("STLS", "+OK"), shook_hands()),
+        *(within(said("CAPA", "+OK", ["SASL PLAIN"])), *map(within, LOGIN[1:])),
+        within(said("CAPA", "+OK", ["TOP"])),
+    )
+
+    assert {place: dict(listed) for place, listed in told.lists.items()} == {
+        (False, State.AUTHORIZATION): {"SASL": (), "STLS": ()},
+        (True, State.AUTHORIZATION): {"SASL": ("PLAIN",)},
+        (True, State.TRANSACTION): {"TOP": ()},
+    }
+    assert told.stls_accepted
+
+
+def test_an_exchange_of_sasl_is_known_until_it_ends() -> None:
+    first, second = began("login", challenged(b"name")), answered(b"alice", challenged(b"word"))
+    running = history(HELLO, first, second).sasl
+
+    assert running is not None
+    assert (running.mechanism, running.has_initial_response) == ("LOGIN", False)
+    assert (running.challenges, running.responses) == ((b"name", b"word"), (b"alice",))
+    for end in (answered(b"x", "+OK"), continued("*", "-ERR"), said("STAT", "-ERR")):
+        assert history(HELLO, first, second, end).sasl is None
+
+
+@pytest.mark.parametrize(
+    ("exchange", "kept"),
+    [
+        (began("CRAM-MD5", challenged(b"<1@h>")), (("CRAM-MD5", "<1@h>"),)),
+        (began("DIGEST-MD5", challenged(b'realm="r",nonce="n"')), (("DIGEST-MD5", "n"),)),
+        (began("SCRAM-SHA-1", challenged(b"r=abc,s=eA==,i=9"), b"n,,n=u,r=a"), (("SCRAM", "bc"),)),
+        (began("SCRAM-SHA-1", challenged(b"r=a,s=eA==,i=9"), b"n,,n=u,r=a"), ()),
+        (began("SCRAM-SHA-1", challenged(b"r=xyz,s=eA==,i=9"), b"n,,n=u,r=a"), ()),
+        (began("LOGIN", challenged(b"Username:")), ()),
+        (began("CRAM-MD5", "+ no base64"), ()),
+    ],
+    ids=["cram", "digest", "scram", "nothing added", "another nonce", "login", "no base64"],
+)
+def test_of_a_challenge_is_kept_what_no_other_may_have(
+    exchange: Exchange, kept: tuple[tuple[str, str], ...]
+) -> None:
+    assert history(HELLO, exchange).challenges == kept
 
 
 def test_arrivals_make_the_count_unknown() -> None:

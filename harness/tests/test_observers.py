@@ -3,7 +3,19 @@
 from collections.abc import Sequence
 
 import pytest
-from said import HELLO, LOGIN, came, greeted, history, said
+from said import (
+    HELLO,
+    LOGIN,
+    answered,
+    began,
+    came,
+    challenged,
+    greeted,
+    history,
+    said,
+    shook_hands,
+    within,
+)
 
 from pop3spec.rulebook.history import Filling
 from pop3spec.rulebook.observers import OBSERVERS, came_back, observe
@@ -15,6 +27,11 @@ DISTINCT = Filling(count=2, is_clean=True, is_distinct=True)
 UNUSUAL = Filling(count=1, body=b"a\0b\xe9\r\n", is_unusual=True)
 REFUSED = (HELLO, said("USER alice", "+OK"), said("PASS wrong", "-ERR"))
 HEADER = ("Subject: x", "To: y", "")
+STLS = said("STLS", "+OK")
+CLEAR = (HELLO, said("CAPA", "+OK", ["TOP", "STLS"]))
+SCRAM = "SCRAM-SHA-256"
+NONCE = began(SCRAM, challenged(b"r=ab,s=eA==,i=4096"), b"n,,n=alice,r=a")
+NO_NONCE = began(SCRAM, "-ERR", b"n,,n=alice,r=a")
 
 SEEN: dict[str, tuple[str, Filling, Sequence[Exchange], set[str]]] = {
     "a bare -ERR": (
@@ -118,6 +135,118 @@ SEEN: dict[str, tuple[str, Filling, Sequence[Exchange], set[str]]] = {
         "unusual-octets",
         Filling(is_unusual=True),
         [*LOGIN, said("RETR 1", "+OK", [*HEADER, "a\0b"])],
+        set(),
+    ),
+    "mechanisms in the clear": (
+        "sasl-mechanisms",
+        DISTINCT,
+        [HELLO, said("CAPA", "+OK", ["SASL SCRAM-SHA-1 PLAIN"])],
+        {"in the clear: PLAIN SCRAM-SHA-1"},
+    ),
+    "mechanisms inside TLS": (
+        "sasl-mechanisms",
+        DISTINCT,
+        [HELLO, STLS, shook_hands(), within(said("CAPA", "+OK", ["SASL PLAIN"]))],
+        {"inside TLS: PLAIN"},
+    ),
+    "mechanisms after the login": (
+        "sasl-mechanisms",
+        DISTINCT,
+        [*LOGIN, said("CAPA", "+OK", ["SASL PLAIN"])],
+        set(),
+    ),
+    "no mechanisms": (
+        "sasl-without-mechanisms",
+        DISTINCT,
+        [HELLO, said("CAPA", "+OK", ["SASL"])],
+        {"in the clear"},
+    ),
+    "no SASL": ("sasl-without-mechanisms", DISTINCT, [said("CAPA", "+OK", ["TOP"])], set()),
+    "another list inside TLS": (
+        "capabilities-in-tls",
+        DISTINCT,
+        [*CLEAR, STLS, shook_hands(), within(said("CAPA", "+OK", ["TOP", "SASL X", "USER"]))],
+        {"only in the clear: STLS; only inside TLS: SASL USER"},
+    ),
+    "the same list inside TLS": (
+        "capabilities-in-tls",
+        DISTINCT,
+        [*CLEAR, STLS, shook_hands(), within(said("CAPA", "+OK", ["TOP", "STLS"]))],
+        {"the same"},
+    ),
+    "a list inside TLS alone": (
+        "capabilities-in-tls",
+        DISTINCT,
+        [shook_hands(), within(HELLO), within(said("CAPA", "+OK", ["TOP"]))],
+        set(),
+    ),
+    "TLS from the start": (
+        "tls-parameters",
+        DISTINCT,
+        [shook_hands("TLSv1.2")],
+        {"tls: TLSv1.2: TLS_AES_256_GCM_SHA384"},
+    ),
+    "TLS behind STLS": (
+        "tls-parameters",
+        DISTINCT,
+        [HELLO, STLS, shook_hands()],
+        {"stls: TLSv1.3: TLS_AES_256_GCM_SHA384"},
+    ),
+    "no TLS": ("tls-parameters", DISTINCT, [shook_hands(None)], set()),
+    "a question for the name": (
+        "login-prompts",
+        DISTINCT,
+        [HELLO, began("LOGIN", challenged(b"User Name\0"))],
+        {r"name: User Name\xN"},
+    ),
+    "a question for the password": (
+        "login-prompts",
+        DISTINCT,
+        [HELLO, began("LOGIN", challenged(b"?")), answered(b"alice", challenged(b"Password:"))],
+        {"password: Password:"},
+    ),
+    "a question of another mechanism": (
+        "login-prompts",
+        DISTINCT,
+        [HELLO, began("CRAM-MD5", challenged(b"<1@h>"))],
+        set(),
+    ),
+    "an iteration count": ("scram-iteration-count", DISTINCT, [HELLO, NONCE], {f"{SCRAM}: 4096"}),
+    "no iteration count": ("scram-iteration-count", DISTINCT, [HELLO, NO_NONCE], set()),
+    "an error about a proof": (
+        "scram-error-message",
+        DISTINCT,
+        [HELLO, NONCE, answered(b"c=biws,r=ab,p=eA==", challenged(b"e=invalid-proof"))],
+        {"an error message: invalid-proof"},
+    ),
+    "no error about a proof": (
+        "scram-error-message",
+        DISTINCT,
+        [HELLO, NONCE, answered(b"c=biws,r=ab,p=eA==", "-ERR")],
+        {"-ERR alone"},
+    ),
+    "a right proof": (
+        "scram-error-message",
+        DISTINCT,
+        [HELLO, NONCE, answered(b"c=biws,r=ab,p=eA==", challenged(b"v=eA=="))],
+        set(),
+    ),
+    "an error about a token": (
+        "oauth-error-challenge",
+        DISTINCT,
+        [HELLO, began("OAUTHBEARER", challenged(b"{}"), b"n,,")],
+        {"an error challenge"},
+    ),
+    "a token refused": (
+        "oauth-error-challenge",
+        DISTINCT,
+        [HELLO, began("OAUTHBEARER", "-ERR", b"n,,")],
+        {"-ERR at once"},
+    ),
+    "a token refused behind an error": (
+        "oauth-error-challenge",
+        DISTINCT,
+        [HELLO, began("OAUTHBEARER", challenged(b"{}"), b"n,,"), answered(b"\x01", "-ERR")],
         set(),
     ),
     "brackets": ("brackets-without-at-sign", DISTINCT, [greeted("+OK <host> ready")], {"yes"}),

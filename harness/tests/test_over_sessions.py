@@ -211,6 +211,28 @@ def test_a_timestamp_is_used_once() -> None:
     assert judged.tests == ("test-1", "test-3")
 
 
+CHALLENGES = {
+    "CRAM-MD5": "rfc2195-2-challenge-differs",
+    "DIGEST-MD5": "rfc2831-2.1.1-nonce-differs",
+    "SCRAM": "rfc5802-5.1-nonce-differs",
+}
+
+
+@pytest.mark.parametrize(("mechanism", "rule"), CHALLENGES.items())
+def test_a_challenge_is_sent_once(mechanism: str, rule: str) -> None:
+    def said(number: int, *values: str, by: str = mechanism) -> SessionFacts:
+        told = tuple((by, value) for value in values)
+        return replace(facts(number, account=None), challenges=told)
+
+    assert verdicts(said(1, "a"), said(2, "b", "c"))[rule] == "held"
+    assert rule not in verdicts(said(1, "a"), said(2, "b", by="ANOTHER"))
+    # In two sessions, and in one.
+    assert broken(said(1, "a"), said(2, "b", "a")) == {rule}
+    assert broken(said(1, "a", "a")) == {rule}
+    # Another mechanism may come to the same.
+    assert broken(said(1, "a"), said(2, "a", by="ANOTHER")) == set()
+
+
 def test_a_finding_names_the_tests_that_show_it() -> None:
     (judged,) = [
         found
@@ -224,6 +246,7 @@ def test_a_finding_names_the_tests_that_show_it() -> None:
 
 def test_facts_cross_processes_as_plain_data() -> None:
     told = facts(1, "ab", digests="XY", sizes={1: 120}, marked=(2,), timestamp="<1@h>")
+    told = replace(told, challenges=(("SCRAM", "x"), ("CRAM-MD5", "<2@h>")))
 
     assert facts_from(json.loads(json.dumps(told.as_data()))) == told
     assert facts_from(told.as_data()) == told

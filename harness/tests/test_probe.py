@@ -10,8 +10,10 @@ from scripted import HELLO, LOGIN, Line, Move, Scripted, close
 
 from pop3spec import probe as probes
 from pop3spec.accounts import Mailbox
+from pop3spec.embedded import Embedded, start_embedded
 from pop3spec.probe import PROBE_MESSAGE, Observed, observed_from, probe, reach
 from pop3spec.reference.door import MemoryDoor
+from pop3spec.reference.offer import Cleartext
 from pop3spec.reference.server import ReferenceServer
 from pop3spec.reference.stores import MemoryStore
 from pop3spec.session import Recorder
@@ -203,6 +205,7 @@ def test_where_tls_fails_the_other_ways_are_tried() -> None:
 
     observed, mailbox = looked(
         [stamped, "CAPA", b"+OK\r\nSTLS\r\n.\r\n"],
+        [stamped, "STLS", b"-ERR not now\r\n"],
         [stamped, "USER alice", b"-ERR use TLS\r\n"],
         [stamped, "STLS", b"-ERR not now\r\n"],
         [stamped, digest, b"+OK\r\n", *after, *BYE],
@@ -211,6 +214,73 @@ def test_where_tls_fails_the_other_ways_are_tried() -> None:
     assert mailbox.problem == ""
     assert observed.use_apop
     assert observed.transports == (Transport.PLAIN,)
+    assert observed.problem_of(Transport.STLS) == "STLS is refused"
+
+
+@pytest.fixture
+def strict() -> Iterator[Embedded]:
+    embedded = start_embedded(cleartext=Cleartext.REFUSED)
+    yield embedded
+    embedded.close()
+
+
+def test_each_layer_is_asked_for_its_capabilities(strict: Embedded) -> None:
+    mailbox = Mailbox(strict.target.accounts[0])
+
+    observed = probe(strict.target, [mailbox], strict.door, Recorder())
+
+    layers = {
+        Transport.PLAIN: "AUTHORIZATION",
+        Transport.STLS: "AUTHORIZATION after STLS",
+        Transport.TLS: "AUTHORIZATION in TLS",
+    }
+    assert {*observed.capabilities} == {*layers.values(), "TRANSACTION"}
+    assert [layer for layer in layers if "STLS" in observed.features_on(layer)] == [Transport.PLAIN]
+    assert [layer for layer in layers if "SASL PLAIN" in observed.features_on(layer)] == [
+        Transport.STLS,
+        Transport.TLS,
+    ]
+    assert all("TOP" in observed.features_on(layer) for layer in layers)
+    assert "PLAIN" not in (observed.announced_on(Transport.PLAIN) or {})["SASL"]
+    assert observed_from(json.loads(json.dumps(observed.as_data()))) == observed
+
+
+def test_a_target_that_refuses_cleartext_gets_no_password_in_the_clear(strict: Embedded) -> None:
+    recorder = Recorder()
+
+    observed = probe(strict.target, [Mailbox(strict.target.accounts[0])], strict.door, recorder)
+
+    assert observed.transport is Transport.STLS
+    assert observed.login_problem == ""
+    logins = [each for each in recorder.transcript if each.keyword in ("USER", "PASS", "AUTH")]
+    assert logins
+    assert all(each.secure for each in logins)
+
+
+@pytest.mark.parametrize(
+    ("certificate", "words"),
+    [
+        ("expired", "has expired"),
+        ("early", "is not valid yet"),
+        ("misnamed", "is for another name"),
+        ("self-signed", "is self-signed"),
+        ("foreign", "has no issuer that is trusted"),
+    ],
+)
+def test_a_certificate_that_does_not_verify_takes_its_layers_alone(
+    certificate: str, words: str
+) -> None:
+    embedded = start_embedded(certificate=certificate)
+    try:
+        mailbox = Mailbox(embedded.target.accounts[0])
+        observed = probe(embedded.target, [mailbox], embedded.door, Recorder())
+    finally:
+        embedded.close()
+
+    assert observed.login_problem == observed.problem_of(Transport.PLAIN) == ""
+    for layer in (Transport.STLS, Transport.TLS):
+        assert words in observed.problem_of(layer)
+        assert "--insecure" in observed.problem_of(layer)
 
 
 def test_a_door_that_leads_elsewhere_is_found_out(server: ReferenceServer) -> None:

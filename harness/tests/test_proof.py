@@ -8,7 +8,9 @@ import pytest
 from proving import Proof, all_scenarios, prove, prove_fault, with_suites
 
 from pop3spec.reference.faults import FAULTS
+from pop3spec.reference.offer import Cleartext
 from pop3spec.rulebook.rules import Level, rulebook
+from pop3spec.target import Transport
 from pop3spec.verdict import Verdict
 
 
@@ -28,9 +30,39 @@ def test_the_honest_server_passes_everything(jobs: int | None) -> None:
     assert {outcome.verdict for outcome in proof.outcomes.values()} == {Verdict.PASS}
 
 
+# What a server that refuses passwords in the clear does not have there.
+NOT_IN_CLEAR = frozenset({"USER is not offered"})
+
+
+@pytest.mark.parametrize("transport", Transport, ids=lambda transport: transport.value)
+@pytest.mark.parametrize("cleartext", Cleartext, ids=lambda cleartext: cleartext.value)
+def test_the_honest_server_passes_on_each_layer_whatever_its_policy(
+    cleartext: Cleartext, transport: Transport
+) -> None:
+    # In the clear nobody logs in to a server that refuses it: the run moves behind STLS.
+    moves = cleartext is Cleartext.REFUSED and transport is Transport.PLAIN
+    proof = prove(cleartext=cleartext, transport=None if moves else transport)
+
+    assert proof.accused == {}
+    left_out = {
+        outcome.detail for outcome in proof.outcomes.values() if outcome.verdict is not Verdict.PASS
+    }
+    assert left_out <= (NOT_IN_CLEAR if cleartext is Cleartext.REFUSED else set())
+
+
 @pytest.fixture(scope="module")
 def honest() -> Proof:
-    return with_suites(prove())
+    """The honest server in both of its configurations."""
+    whole = Proof()
+    for cleartext in Cleartext:
+        proof = with_suites(prove(cleartext=cleartext), cleartext=cleartext)
+        whole.exercised |= proof.exercised
+        whole.accused |= proof.accused
+    return whole
+
+
+def test_the_honest_server_is_accused_of_nothing_by_the_suites(honest: Proof) -> None:
+    assert honest.accused == {}
 
 
 def test_no_rule_is_left_untested_on_the_honest_server(honest: Proof) -> None:

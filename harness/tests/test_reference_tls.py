@@ -505,4 +505,4 @@ def test_octets_in_the_clear_behind_stls_are_seen_and_do_not_pass_for_tls() -> N
         with pytest.raises(ConnectionFailed):
             session.start_tls()
 
-    assert {found.rule for found in recorder.findings} == {"rfc1939-3-nothing-unasked"}
+    assert {found.rule for found in recorder.findings} == {"rfc2595-4-nothing-in-clear"}

@@ -104,6 +104,7 @@ def test_a_negative_reply_has_one_line_whatever_was_asked() -> None:
         (b"+ \r\n", False, False, True, b""),
         (b"+\r\n", False, False, True, b""),
         (b"+ PDE+\r\n", False, False, True, b"PDE+"),
+        (b"+PDE+\r\n", False, False, True, b""),
         (b"\r\n", False, False, False, b""),
         (b"* OK IMAP\r\n", False, False, False, b"OK IMAP"),
         (b"\0\xff\n", False, False, False, b""),

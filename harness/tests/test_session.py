@@ -3,13 +3,16 @@
 import base64
 import hashlib
 import threading
+from dataclasses import replace
 
 import pytest
 from scripted import ALICE, HELLO, LOGIN, Line, Move, Scripted, close, flood, reset, trickle, when
 
 from pop3spec import connection as connections
+from pop3spec.authentication import authenticate
 from pop3spec.masking import masker_for
 from pop3spec.rulebook.history import Filling
+from pop3spec.sasl import Identity, begin
 from pop3spec.session import HarnessError, Recorder, SessionRefused, open_session, problem_of_line
 from pop3spec.target import Account, Address, Target, Timeouts, Tls, Transport
 from pop3spec.transcript import End, Kind, render
@@ -643,3 +646,53 @@ def test_a_session_says_where_it_is() -> None:
 
     assert {exchange.session for exchange in recorder.transcript} == {"second"}
     assert session.timestamp is None
+
+
+def test_what_follows_a_challenge_is_no_reply_to_its_answer() -> None:
+    recorder = Recorder()
+    split = b"+ VXNlcm5hbWU6\r\nVXNl\r\n"
+    with Scripted([HELLO, "AUTH LOGIN", split, "*", b"-ERR\r\n", *BYE]) as server:
+        session = server.session(recorder)
+        last = authenticate(session, recorder, "LOGIN", begin("LOGIN", Identity("alice", "x")))
+        session.quit()
+
+    assert last.is_err
+    assert rules(recorder) == ["rfc5034-4-challenge"]
+
+
+def test_what_a_client_sends_before_the_challenge_is_its_answer() -> None:
+    recorder = Recorder()
+    answer = "AGFsaWNlAHgtMTIzNDU="
+    with Scripted([HELLO, "AUTH PLAIN", answer, b"+ \r\n-ERR\r\n", *BYE]) as server:
+        session = server.session(recorder)
+        session.send_octets(f"AUTH PLAIN\r\n{answer}\r\n".encode())
+        session.receive()
+        last = session.receive()
+        session.close()
+
+    assert (last.kind, last.deliberate, last.is_err) == (Kind.CONTINUATION, True, True)
+    assert answer not in "\n".join(render(recorder.transcript, masker_for([])))
+
+
+def test_a_challenge_is_carried_to_the_judgement_over_sessions() -> None:
+    recorder = Recorder()
+    asked = b"+ PDFAaD4=\r\n"
+    with Scripted([HELLO, "AUTH CRAM-MD5", asked, "*", b"-ERR\r\n", *BYE]) as server:
+        session = server.session(recorder)
+        session.exchange("AUTH CRAM-MD5")
+        session.exchange("*")
+        session.quit()
+
+    (facts,) = recorder.facts
+    assert facts.challenges == (("CRAM-MD5", "<1@h>"),)
+
+
+def test_a_version_of_tls_that_nobody_offered_breaks_a_rule() -> None:
+    recorder = Recorder()
+    alert = b"\x15\x03\x01\x00\x02\x02\x46"
+    with Scripted([alert, close]) as server:
+        target = replace(server.target(), tls_address=server.address)
+        with pytest.raises(SessionRefused):
+            open_session(target, recorder, Transport.TLS)
+
+    assert rules(recorder) == ["rfc8314-4-tls-1-2"]

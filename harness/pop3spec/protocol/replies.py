@@ -37,8 +37,8 @@ class Reply:
 
     @property
     def is_challenge(self) -> bool:
-        """The line continues a SASL exchange (RFC 5034, section 4)."""
-        return self.status_line[:2] == b"+ " or self.status_line.rstrip(CRLF) == b"+"
+        """The line continues a SASL exchange, well-formed or not (RFC 5034, section 4)."""
+        return self.status_line[:1] == b"+" and not self.is_ok
 
     @property
     def is_multiline(self) -> bool:

@@ -56,7 +56,7 @@ class Front:
 
     def accept(self, connection: socket.socket) -> None:
         """Serve a connection in a thread of its own."""
-        wire = Wire(connection, self.autologout)
+        wire = self.new_wire(connection)
         thread = threading.Thread(target=self.serve, args=(wire,), daemon=True)
         with self._guard:
             if self.stopping.is_set():
@@ -64,6 +64,10 @@ class Front:
                 return
             self._connections[wire] = thread
         thread.start()
+
+    def new_wire(self, connection: socket.socket) -> Wire:
+        """What carries the octets of a connection."""
+        return Wire(connection, self.autologout)
 
     def serve(self, wire: Wire) -> None:
         """One connection from its greeting to its close."""
@@ -120,8 +124,12 @@ class Front:
 
     def secure(self, wire: Wire, session: Session) -> None:
         """Shake hands and tell the session; OSError where that fails."""
+        session.secured(wire.secure(self.side()))
+
+    def side(self) -> ServerTls:
+        """Our side of TLS."""
         assert self.tls is not None
-        session.secured(wire.secure(self.tls))
+        return self.tls
 
     def hang_up(self, wire: Wire) -> None:
         """Close our side in order."""

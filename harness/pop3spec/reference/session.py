@@ -21,6 +21,8 @@ from pop3spec.reference.stores import ended
 MAX_LINE = 8192
 # Responses inside of AUTH may be longer: tokens have no bound of their own.
 MAX_RESPONSE = 1 << 16
+# Who guesses passwords has to connect again and again.
+_MOST_REFUSED_LOGINS = 8
 # Replies to pipelined commands go out together, but not without bound.
 _BATCH = 1 << 18
 _UNPRINTABLE = re.compile(rb"[^\x20-\x7e]")
@@ -83,6 +85,7 @@ class Session:
         self.security: Security | None = None
         # The exchange that AUTH has begun.
         self.mechanism: Mechanism | None = None
+        self.refused_logins = 0
         self.user = ""
         self.messages: list[Message] = []
         self.marked: set[int] = set()
@@ -272,7 +275,9 @@ class Session:
         return self.log_in(self.maildrops.user(name))
 
     def login_refused(self) -> bytes:
-        """Refuse wrong credentials, at the pace that was asked for."""
+        """Refuse wrong credentials, at the pace that was asked for, and not without end."""
+        self.refused_logins += 1
+        self.closing = self.refused_logins >= _MOST_REFUSED_LOGINS
         self.delay = self.failed_login_delay
         return self.negative(b"[AUTH] wrong name or password")
 
@@ -299,10 +304,10 @@ class Session:
 
     def auth_command(self, name: bytes, initial: bytes | None = None) -> bytes:
         """AUTH, with or without an initial response."""
-        mechanism = self.offer.mechanisms.get(self.mechanism_name(name))
+        mechanism = self.mechanism_named(self.mechanism_name(name))
         if mechanism is None:
             return self.no_such_mechanism()
-        if mechanism.is_cleartext and self.refuses_cleartext():
+        if self.is_barred(mechanism, initial):
             return self.cleartext_refused()
         if not mechanism.is_available(self.maildrops, self.security):
             return self.no_such_mechanism()
@@ -315,6 +320,15 @@ class Session:
     def mechanism_name(self, name: bytes) -> str:
         """The mechanism that a word names, in whatever case."""
         return name.decode("ascii").upper()
+
+    def mechanism_named(self, name: str) -> type[Mechanism] | None:
+        """The mechanism of this name, None if there is none."""
+        return self.offer.mechanisms.get(name)
+
+    def is_barred(self, mechanism: type[Mechanism], initial: bytes | None) -> bool:
+        """Whether the policy forbids the mechanism here, however the exchange begins."""
+        del initial
+        return mechanism.is_cleartext and self.refuses_cleartext()
 
     def initial_response(self, text: bytes) -> bytes | None:
         """The initial response, of which '=' is an empty one; None if it is not base64."""

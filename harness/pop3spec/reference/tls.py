@@ -32,10 +32,11 @@ class Certificate:
 
 @dataclass(frozen=True)
 class ServerTls:
-    """The server's side of TLS: how it shakes hands, and which certificate it shows."""
+    """The server's side of TLS: how it shakes hands, what it shows, and whom it trusts."""
 
     context: ssl.SSLContext
-    end_point: bytes
+    certificate: Certificate
+    trusted: bytes
 
 
 def server_tls(certificate: Certificate, trusted: bytes) -> ServerTls:
@@ -51,12 +52,12 @@ def server_tls(certificate: Certificate, trusted: bytes) -> ServerTls:
         file.write(certificate.pem)
         file.flush()
         context.load_cert_chain(file.name)
-    return ServerTls(context, certificate.end_point)
+    return ServerTls(context, certificate, trusted)
 
 
 def security_of(secured: ssl.SSLSocket, tls: ServerTls) -> Security:
     """What a handshake that succeeded gives to a session."""
-    bindings = {"tls-server-end-point": tls.end_point}
+    bindings = {"tls-server-end-point": tls.certificate.end_point}
     unique = secured.get_channel_binding("tls-unique")
     # In TLS 1.3 it is not defined (RFC 8446, appendix C.5).
     if unique is not None and secured.version() == "TLSv1.2":

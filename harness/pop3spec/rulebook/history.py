@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from pop3spec.protocol.commands import COMMANDS, State, message_number
 from pop3spec.protocol.listings import DropListing, capabilities
+from pop3spec.protocol.sasl import client_nonce, directives, server_first
 from pop3spec.transcript import End, Exchange, Kind
 
 # As much of a message is kept for comparison with TOP.
@@ -43,6 +44,7 @@ class Content:
 
 _NO_COUNTS: Mapping[str, int] = MappingProxyType({})
 _NO_NUMBERS: Mapping[str, frozenset[int]] = MappingProxyType({})
+_NO_LISTS: "Mapping[tuple[bool, State], Capabilities]" = MappingProxyType({})
 _NO_CONTENTS: Mapping[int, Content] = MappingProxyType({})
 
 
@@ -79,6 +81,15 @@ def is_unusual_line(line: bytes) -> bool:
     return not line.isascii() or b"\0" in line or len(line) > _MAX_LINE
 
 
+# Response codes that say 'later' (RFC 2449, section 8; RFC 3206).
+LATER = (b"[IN-USE]", b"[LOGIN-DELAY]", b"[SYS/TEMP]", b"[SYS/PERM]")
+
+
+def says_later(exchange: Exchange) -> bool:
+    """A refusal for a reason that has nothing to do with the command."""
+    return exchange.reply is not None and exchange.reply.text.upper().startswith(LATER)
+
+
 _SHUTDOWN = re.compile(rb"-ERR\b[^\n]*\bshut(?:s|ting)?[ -]?down\b", re.IGNORECASE)
 
 
@@ -113,6 +124,75 @@ class Filling:
         return replace(self, count=None, body=None, may_change=True)
 
 
+# The tags of a capability list in upper case, with their arguments.
+Capabilities = Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class SaslExchange:
+    """An exchange of SASL as far as the client has come in it.
+
+    Messages are decoded, None where they are not in base64. There are as many responses
+    as challenges, and one more where AUTH brought an initial one.
+    """
+
+    mechanism: str
+    has_initial_response: bool
+    responses: tuple[bytes | None, ...] = ()
+    challenges: tuple[bytes | None, ...] = ()
+
+    @property
+    def is_scram(self) -> bool:
+        """The mechanism is one of the SCRAM family."""
+        return self.mechanism.startswith("SCRAM-")
+
+    @property
+    def last_response(self) -> bytes | None:
+        """What the client said last, None before it has said anything."""
+        return self.responses[-1] if self.responses else None
+
+    @property
+    def last_challenge(self) -> bytes | None:
+        """What the server said last, None before it has said anything."""
+        return self.challenges[-1] if self.challenges else None
+
+    @property
+    def is_proven(self) -> bool:
+        """The client's last message is the one with its proof (RFC 5802, section 7)."""
+        return self.is_scram and len(self.responses) > 1 and b",p=" in (self.last_response or b"")
+
+    def unique_part(self, challenge: bytes) -> tuple[str, str] | None:
+        """What of a challenge no other exchange may have, behind the mechanism's family."""
+        if self.mechanism == "CRAM-MD5" and not self.responses:
+            return self.mechanism, challenge.decode("latin-1")
+        if self.mechanism == "DIGEST-MD5" and not self.responses:
+            nonces = [value for name, value in directives(challenge) or () if name == "nonce"]
+            return (self.mechanism, nonces[0]) if nonces else None
+        first = server_first(challenge)
+        if not self.is_scram or first is None or len(self.responses) == 0:
+            return None
+        ours = client_nonce(self.last_response or b"")
+        theirs = first.nonce.removeprefix(ours or "")
+        return ("SCRAM", theirs) if ours and theirs and theirs != first.nonce else None
+
+
+def sasl_of(exchange: Exchange, before: "History") -> SaslExchange | None:
+    """The SASL exchange that a line of the client begins or goes on with, up to that line."""
+    if exchange.kind is Kind.CONTINUATION:
+        if before.sasl is None:
+            return None
+        said = (*before.sasl.responses, exchange.response)
+        return replace(before.sasl, responses=said)
+    if exchange.kind is not Kind.COMMAND or exchange.keyword != "AUTH" or not exchange.arguments:
+        return None
+    has_initial = len(exchange.arguments) > 1
+    return SaslExchange(
+        exchange.arguments[0].decode("latin-1").upper(),
+        has_initial,
+        (exchange.response,) if has_initial else (),
+    )
+
+
 @dataclass(frozen=True)
 class History:
     """A session as its replies have shown it so far.
@@ -133,7 +213,14 @@ class History:
     illegal: bool = False
     quit: bool = False
     is_ending: bool = False  # the server is stopped, or says that it is
-    capabilities: Mapping[str, tuple[str, ...]] | None = None
+    capabilities: Capabilities | None = None
+    # As CAPA told them last in this session, inside TLS or not, and in which state.
+    lists: Mapping[tuple[bool, State], Capabilities] = field(default_factory=lambda: _NO_LISTS)
+    capa_refused: bool = False  # by a server that was asked for nothing but the list
+    stls_accepted: bool = False
+    user: bytes | None = None  # the name that USER gave last
+    sasl: SaslExchange | None = None  # the exchange in which a challenge awaits its answer
+    challenges: tuple[tuple[str, str], ...] = ()  # what no other exchange may have
     worked: frozenset[str] = frozenset()  # optional commands that were answered +OK
     answered: frozenset[str] = frozenset()  # the keywords of short commands with a reply
     shown: frozenset[str] = frozenset()  # those that showed a message by its number
@@ -182,6 +269,8 @@ class History:
         changes: dict[str, object] = {"last": exchange}
         if says_shutdown(exchange):
             changes["is_ending"] = True
+        if exchange.kind in (Kind.COMMAND, Kind.CONTINUATION):
+            changes |= self._sasl(exchange)
         if exchange.kind is Kind.GREETING and exchange.reply is not None:
             changes["greeting"] = exchange.reply.status_line
         overdue = exchange.end in (End.TIMEOUT, End.TOO_LONG) and exchange.kind is not Kind.CLOSE
@@ -203,19 +292,20 @@ class History:
 
     def _learned(self, exchange: Exchange) -> dict[str, object]:
         word = exchange.keyword
-        if exchange.kind is Kind.CONTINUATION:
-            word = "AUTH"
         learn = _LEARN.get(word)
-        learned: dict[str, object] = {"user_was_last": False}
+        # An exchange that fails is as if there had been none (RFC 5034, section 4).
+        learned: dict[str, object] = {"user_was_last": self.user_was_last and word == "AUTH"}
         if learn is not None and (self.state is State.TRANSACTION or word in _BEFORE_LOGIN):
             learned |= learn(self, exchange)
         return learned
 
     def _login(self, exchange: Exchange) -> dict[str, object]:
+        if exchange.kind is Kind.COMMAND and exchange.keyword == "AUTH" and not exchange.arguments:
+            return {}  # a list of mechanisms
+        if exchange.is_err and exchange.keyword == "AUTH":
+            return {"login_refused": True}
         if exchange.is_err:
             return {"login_refused": True, "user_accepted": False}
-        if exchange.keyword == "AUTH" and not exchange.arguments:
-            return {}  # a list of mechanisms
         if exchange.is_ok and self.state is State.AUTHORIZATION:
             return {"state": State.TRANSACTION, "user_accepted": False}
         return {}
@@ -228,7 +318,26 @@ class History:
             "user_accepted": accepted,
             "user_was_last": exchange.is_ok,
             "user_refused": refused,
+            "user": exchange.arguments[0] if exchange.arguments else None,
         }
+
+    def _sasl(self, exchange: Exchange) -> dict[str, object]:
+        if not exchange.continues_sasl:
+            return {} if self.sasl is None else {"sasl": None}
+        running = sasl_of(exchange, self)
+        if running is None:
+            return {}
+        challenge = exchange.challenge
+        changes: dict[str, object] = {
+            "sasl": replace(running, challenges=(*running.challenges, challenge))
+        }
+        unique = running.unique_part(challenge) if challenge else None
+        if unique is not None:
+            changes["challenges"] = (*self.challenges, unique)
+        return changes
+
+    def _stls(self, exchange: Exchange) -> dict[str, object]:
+        return {"stls_accepted": True} if exchange.is_ok else {}
 
     def _quit(self, exchange: Exchange) -> dict[str, object]:
         if not exchange.is_ok and not exchange.is_err:
@@ -239,9 +348,12 @@ class History:
         return {"quit": True}
 
     def _capa(self, exchange: Exchange) -> dict[str, object]:
-        if not exchange.is_ok or exchange.reply is None:
-            return {}
-        return {"capabilities": MappingProxyType(capabilities(exchange.reply))}
+        if exchange.reply is None or not exchange.is_ok:
+            refused = exchange.is_err and not exchange.arguments and not says_later(exchange)
+            return {"capa_refused": True} if refused else {}
+        listed = MappingProxyType(capabilities(exchange.reply))
+        place = (exchange.secure, self.state)
+        return {"capabilities": listed, "lists": MappingProxyType({**self.lists, place: listed})}
 
     def _stat(self, exchange: Exchange) -> dict[str, object]:
         drop = exchange.drop_listing
@@ -333,7 +445,7 @@ _ELSEWHERE: dict[str, object] = {
     "unique_id_count": None,
 }
 
-_BEFORE_LOGIN = frozenset({"USER", "PASS", "APOP", "AUTH", "QUIT", "CAPA"})
+_BEFORE_LOGIN = frozenset({"USER", "PASS", "APOP", "AUTH", "QUIT", "CAPA", "STLS"})
 
 _LEARN = {
     "USER": History._user,
@@ -342,6 +454,7 @@ _LEARN = {
     "AUTH": History._login,
     "QUIT": History._quit,
     "CAPA": History._capa,
+    "STLS": History._stls,
     "STAT": History._stat,
     "LIST": History._list,
     "UIDL": History._uidl,

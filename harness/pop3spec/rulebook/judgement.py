@@ -44,8 +44,23 @@ def quote(octets: bytes) -> str:
 
 
 def is_judged(exchange: Exchange, before: History) -> bool:
-    """A command was sent, and nothing that no client may send came before it."""
+    """A command was sent, and nothing that no client may send came before it.
+
+    Behind a positive reply to STLS the server waits for TLS, and for no command.
+    """
+    if _awaits_tls(before) and not exchange.secure:
+        return False
     return exchange.kind is Kind.COMMAND and not exchange.deliberate and not before.illegal
+
+
+def _awaits_tls(before: History) -> bool:
+    return before.last is not None and before.last.keyword == "STLS" and before.last.is_ok
+
+
+def is_judged_line(exchange: Exchange, before: History) -> bool:
+    """The same of a command, or of a response in a SASL exchange."""
+    is_response = exchange.kind is Kind.CONTINUATION and not exchange.deliberate
+    return (is_response and not before.illegal) or is_judged(exchange, before)
 
 
 def in_words(numbers: Iterable[int]) -> str:
@@ -65,7 +80,7 @@ def may_close(before: History) -> bool:
     last = before.last
     asked = last is not None and last.keyword == "QUIT"
     login = before.login_refused or before.user_refused
-    ends = before.quit or before.is_ending or asked
+    ends = before.quit or before.is_ending or asked or _awaits_tls(before)
     return before.illegal or login or before.refusals > 1 or ends
 
 

@@ -8,9 +8,18 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 
-from pop3spec.protocol.listings import timestamps
+from pop3spec.protocol.commands import State
+from pop3spec.protocol.listings import capabilities, timestamps
+from pop3spec.protocol.sasl import server_error, server_first
 from pop3spec.protocol.text import show
-from pop3spec.rulebook.history import History, body_of, number_of
+from pop3spec.rulebook.history import (
+    Capabilities,
+    History,
+    SaslExchange,
+    body_of,
+    number_of,
+    sasl_of,
+)
 from pop3spec.transcript import Exchange, Kind
 
 # An observation's id, and what was seen.
@@ -127,6 +136,101 @@ def unusual_octets(exchange: Exchange, before: History) -> str | None:
     return f"{' and '.join(kinds)}: {became}"
 
 
+def _layer(is_secure: bool) -> str:
+    return "inside TLS" if is_secure else "in the clear"
+
+
+def _announced(exchange: Exchange, before: History) -> Capabilities | None:
+    """The capability list in the AUTHORIZATION state."""
+    if exchange.keyword != "CAPA" or exchange.arguments or before.state is State.TRANSACTION:
+        return None
+    if not exchange.is_ok or exchange.reply is None or not exchange.reply.is_multiline:
+        return None
+    return capabilities(exchange.reply)
+
+
+def sasl_mechanisms(exchange: Exchange, before: History) -> str | None:
+    """Which mechanisms are announced on a layer."""
+    names = (_announced(exchange, before) or {}).get("SASL")
+    return f"{_layer(exchange.secure)}: {' '.join(sorted(names))}" if names else None
+
+
+def sasl_without_mechanisms(exchange: Exchange, before: History) -> str | None:
+    """On which layer SASL is announced, and no mechanism with it."""
+    names = (_announced(exchange, before) or {}).get("SASL")
+    return _layer(exchange.secure) if names == () else None
+
+
+def capabilities_in_tls(exchange: Exchange, before: History) -> str | None:
+    """Which tags are announced in the clear alone, and which inside TLS alone."""
+    within = _announced(exchange, before)
+    clear = before.lists.get((False, State.AUTHORIZATION))
+    if within is None or clear is None or not exchange.secure:
+        return None
+    only = {"only in the clear": clear.keys() - within, "only inside TLS": within.keys() - clear}
+    told = [f"{where}: {' '.join(sorted(tags))}" for where, tags in only.items() if tags]
+    return "; ".join(told) or "the same"
+
+
+def tls_parameters(exchange: Exchange, before: History) -> str | None:
+    """Version and cipher suite, behind STLS or from the start."""
+    tls = exchange.tls
+    if tls is None:
+        return None
+    return f"{'stls' if before.stls_accepted else 'tls'}: {tls.version}: {tls.cipher_suite}"
+
+
+def _asked(exchange: Exchange, before: History, mechanism: str) -> SaslExchange | None:
+    """An exchange of SASL with this mechanism or family, as long as both sides keep to it."""
+    running = sasl_of(exchange, before)
+    if running is None or not running.mechanism.startswith(mechanism):
+        return None
+    is_odd = None in running.responses or before.state is State.TRANSACTION
+    return None if is_odd else running
+
+
+_QUESTIONS = ("name", "password")
+
+
+def login_prompts(exchange: Exchange, before: History) -> str | None:
+    """With which words LOGIN asks."""
+    running, question = _asked(exchange, before, "LOGIN"), exchange.challenge
+    if running is None or question is None or running.has_initial_response:
+        return None
+    place = len(running.responses)
+    return f"{_QUESTIONS[place]}: {_words(question)}" if place < len(_QUESTIONS) else None
+
+
+def scram_iteration_count(exchange: Exchange, before: History) -> str | None:
+    """How many iterations the server asks for."""
+    running = _asked(exchange, before, "SCRAM-")
+    if running is None or len(running.responses) != 1:
+        return None
+    first = server_first(exchange.challenge or b"")
+    return f"{running.mechanism}: {first.iterations}" if first is not None else None
+
+
+def scram_error_message(exchange: Exchange, before: History) -> str | None:
+    """What a proof that is refused comes to."""
+    running = _asked(exchange, before, "SCRAM-")
+    if running is None or not running.is_proven:
+        return None
+    error = server_error(exchange.challenge or b"")
+    if error is not None:
+        return f"an error message: {_words(error.encode())}"
+    return "-ERR alone" if exchange.is_err else None
+
+
+def oauth_error_challenge(exchange: Exchange, before: History) -> str | None:
+    """How a token that fails is refused."""
+    running = _asked(exchange, before, "OAUTHBEARER")
+    if running is None or len(running.responses) != 1:
+        return None
+    if exchange.is_err:
+        return "-ERR at once"
+    return "an error challenge" if exchange.challenge else None
+
+
 OBSERVERS: Mapping[str, Observer] = {
     "bare-status-indicator": bare_status_indicator,
     "parting-line": parting_line,
@@ -138,6 +242,14 @@ OBSERVERS: Mapping[str, Observer] = {
     "blank-line-without-body": blank_line_without_body,
     "brackets-without-at-sign": brackets_without_at_sign,
     "unusual-octets": unusual_octets,
+    "sasl-mechanisms": sasl_mechanisms,
+    "sasl-without-mechanisms": sasl_without_mechanisms,
+    "capabilities-in-tls": capabilities_in_tls,
+    "tls-parameters": tls_parameters,
+    "login-prompts": login_prompts,
+    "scram-iteration-count": scram_iteration_count,
+    "scram-error-message": scram_error_message,
+    "oauth-error-challenge": oauth_error_challenge,
 }
 
 
@@ -157,6 +269,8 @@ def came_back(exchange: Exchange) -> str:
         return "+OK"
     if exchange.is_err:
         return "-ERR"
+    if exchange.continues_sasl:
+        return "a challenge"
     if exchange.is_closed:
         return "closed"
     return "no reply" if exchange.reply is None else "another reply"

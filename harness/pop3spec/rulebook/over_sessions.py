@@ -7,8 +7,10 @@ the reports judges them once, when everything else is done.
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from itertools import pairwise
 
+from pop3spec.protocol.text import show
 from pop3spec.rulebook.judgement import HELD, Broken, Held
 from pop3spec.rulebook.observers import Seen
 
@@ -25,7 +27,8 @@ class SessionFacts:
     messages that were retrieved. `ended` is 'quit', 'quit refused', 'quit unanswered'
     or 'dropped'. `expires`: a policy that removes mail is announced; `keeps`:
     EXPIRE NEVER is. `logged_in`: it came to the TRANSACTION state; `locked_out`: its
-    last login was refused with the words that the maildrop is in use.
+    last login was refused with the words that the maildrop is in use. `challenges` are
+    pairs of a mechanism, or a family of them, and what no other exchange of it may have.
     """
 
     account: str | None
@@ -44,6 +47,7 @@ class SessionFacts:
     may_change: bool
     logged_in: bool = False
     locked_out: bool = False
+    challenges: tuple[tuple[str, str], ...] = ()
     test: str = ""
 
     def as_data(self) -> dict[str, object]:
@@ -61,6 +65,9 @@ def facts_from(data: Mapping[str, object]) -> SessionFacts:
     marked = values["marked"]
     assert isinstance(marked, (list, tuple))
     values["marked"] = tuple(marked)
+    challenges = values["challenges"]
+    assert isinstance(challenges, (list, tuple))
+    values["challenges"] = tuple((mechanism, value) for mechanism, value in challenges)
     return SessionFacts(**values)  # type: ignore[arg-type]  # keys are field names
 
 
@@ -88,6 +95,26 @@ def timestamps_differ(sessions: Sequence[SessionFacts]) -> _Judged:
                 Broken(f"the timestamp '{session.timestamp}' in two greetings"),
                 (first.test, session.test),
             )
+    if len(seen) > 1:
+        yield HELD, ()
+
+
+# Octets of a challenge that a finding shows.
+_WIDTH = 120
+
+
+def challenges_differ(mechanism: str, sessions: Sequence[SessionFacts]) -> _Judged:
+    """No two exchanges of a mechanism have the same challenge, or nonce of the server."""
+    seen: dict[str, SessionFacts] = {}
+    for session in sessions:
+        for each, value in session.challenges:
+            if each != mechanism:
+                continue
+            if value in seen:
+                tests = tuple(dict.fromkeys((seen[value].test, session.test)))
+                shown = show(value.encode(), _WIDTH)
+                yield Broken(f"'{shown}' of the server in two exchanges of {mechanism}"), tests
+            seen.setdefault(value, session)
     if len(seen) > 1:
         yield HELD, ()
 
@@ -354,6 +381,9 @@ OVER_SESSIONS: Mapping[str, Callable[[Sequence[SessionFacts]], _Judged]] = {
     "rfc1939-7-uidl-persistent": ids_persist,
     "rfc1939-7-uidl-no-reuse": ids_are_not_reused,
     "rfc1939-7-apop-timestamp-differs": timestamps_differ,
+    "rfc2195-2-challenge-differs": partial(challenges_differ, "CRAM-MD5"),
+    "rfc2831-2.1.1-nonce-differs": partial(challenges_differ, "DIGEST-MD5"),
+    "rfc5802-5.1-nonce-differs": partial(challenges_differ, "SCRAM"),
 }
 
 

@@ -20,13 +20,16 @@ class Twist:
     """What is said instead of what is right; `{}` stands for the right thing.
 
     `header` and `bare` are of the first message, `repeated` is the header and `nonce` the
-    nonce of the last one; `more` stands behind that nonce.
+    nonce of the last one; `more` stands behind that nonce, `behind_name` behind the name,
+    whose equals signs are escaped where it `escapes` them.
     """
 
     header: str = "{}"
     bare: str = "{}"
     repeated: str = "{}"
     more: str = ""
+    behind_name: str = ""
+    escapes: bool = True
     whole_nonce: bool = True
     same_nonce: bool = True
 
@@ -36,13 +39,21 @@ SCRAM_TWISTS = {
     "another-nonce": Twist(same_nonce=False),
     "half-a-nonce": Twist(whole_nonce=False),
     "another-binding": Twist(repeated="y,,"),
+    "identity-left-out": Twist(repeated="n,,"),
+    "another-channel": Twist("p=tls-server-end-point,,", repeated="{}of another channel"),
+    "stray-equals-sign": Twist(behind_name="="),
+    "name-as-it-is": Twist(escapes=False),
     "unknown-extension": Twist(bare="{},x=1"),
     "unknown-extension-last": Twist(more=",x=1"),
     "mandatory-extension": Twist(bare="m=1,{}"),
-    "unknown-binding": Twist(header="p=tls-of-nobody,,", repeated="p=tls-of-nobody,,"),
-    "binding-believed-missing": Twist(header="y,,", repeated="y,,"),
-    "unknown-flag": Twist(header="x,,", repeated="x,,"),
+    "unknown-binding": Twist("p=tls-of-nobody,,"),
+    "binding-believed-missing": Twist("y,,"),
+    "unknown-flag": Twist("x,,"),
 }
+
+
+def _escaped(name: str) -> str:
+    return name.replace("=", "=3D").replace(",", "=2C")
 
 
 class TwistedScram:
@@ -53,16 +64,19 @@ class TwistedScram:
         self._hash = "sha256" if "SHA-256" in mechanism else "sha1"
         self._twist = twist
         self._nonce = token_urlsafe(18)
-        name = identity.user.replace("=", "=3D").replace(",", "=2C")
+        name = _escaped(identity.user)
+        if not twist.escapes:
+            name = name.replace("=3D", "=")
+        name += twist.behind_name
         self._bare = twist.bare.replace("{}", f"n={name},r={self._nonce}")
-        authzid = f"a={identity.authzid}" if identity.authzid else ""
-        self._header = f"n,{authzid},"
+        authzid = f"a={_escaped(identity.authzid)}" if identity.authzid else ""
+        self._header = twist.header.replace("{}", f"n,{authzid},")
         self._stage = 0
 
     def first(self) -> bytes:
         """Header, name and nonce."""
         self._stage = 1
-        return (self._twist.header.replace("{}", self._header) + self._bare).encode()
+        return (self._header + self._bare).encode()
 
     def answer(self, challenge: bytes) -> Answer:
         """The proof, then nothing."""

@@ -3,15 +3,20 @@
 from collections.abc import Mapping
 
 from pop3spec.reference.faults import (
+    auth,
     framing,
+    implicit_tls,
     limits,
     listings,
     locks,
     login,
+    mechanisms,
     messages,
+    policy,
     refusals,
     secrets,
     service,
+    stls,
     syntax,
     timer,
     unique_ids,
@@ -33,6 +38,11 @@ _TOPICS = (
     refusals,
     update,
     service,
+    stls,
+    implicit_tls,
+    auth,
+    mechanisms,
+    policy,
 )
 
 FAULTS: Mapping[str, Fault] = {

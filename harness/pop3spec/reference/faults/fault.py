@@ -12,7 +12,8 @@ class Fault:
     `breaks` lists every rule whose summary it violates, `copies` says which
     coding error or product's bug it repeats. `edge` marks a fault that is wrong
     only at an edge. Each of the `parts` replaces steps of Session, Maildrops, Front or
-    a SASL mechanism; parts of several faults can be combined.
+    a SASL mechanism; parts of several faults can be combined. With `refuses_cleartext`
+    it shows on a server that refuses passwords without TLS.
     """
 
     name: str
@@ -20,6 +21,7 @@ class Fault:
     copies: str
     edge: bool
     parts: tuple[type, ...]
+    refuses_cleartext: bool = False
 
 
 Part = TypeVar("Part", bound=type)
@@ -39,13 +41,16 @@ class FaultTable:
         copies: str,
         edge: bool = False,
         parts: tuple[type, ...] = (),
+        refuses_cleartext: bool = False,
     ) -> Callable[[Part], Part]:
         """Register the class below it, and perhaps further parts, as a fault."""
         if name in self.faults:
             raise ValueError(f"fault {name!r} is there twice")
 
         def register(part: Part) -> Part:
-            self.faults[name] = Fault(name, frozenset(breaks), copies, edge, (*parts, part))
+            self.faults[name] = Fault(
+                name, frozenset(breaks), copies, edge, (*parts, part), refuses_cleartext
+            )
             return part
 
         return register

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 
 from pop3spec.reference.maildrops import Maildrops
 from pop3spec.reference.sasl.mechanism import (
@@ -40,7 +41,7 @@ class Bearer(Mechanism):
         if name is None:
             return Refused("that is no name")
         pairs = [pair.split(b"=", 1) for pair in message["pairs"].split(b"\x01") if pair]
-        payloads = [value for key, value in pairs if key == b"auth"]
+        payloads = self.payloads([(key, value) for key, value in pairs])
         if len(payloads) != 1:
             return self.explained("invalid_request")
         shown = _BEARER.fullmatch(payloads[0])
@@ -48,6 +49,10 @@ class Bearer(Mechanism):
         if owner is None or not self.may_use(owner, name):
             return self.explained("invalid_token")
         return self.authorize(owner)
+
+    def payloads(self, pairs: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
+        """The values of the key that counts, whatever stands beside it."""
+        return [value for key, value in pairs if key == b"auth"]
 
     def readable(self, name: bytes) -> bytes | None:
         """The name as accounts have it, None where it is none."""

@@ -20,7 +20,7 @@ from pop3spec.reference.sasl.mechanism import (
 )
 from pop3spec.reference.sasl.saslprep import prepared
 
-_FIRST = re.compile(
+FIRST = re.compile(
     rb"(?P<header>(?P<flag>p=(?P<binding>[A-Za-z0-9.-]+)|n|y),(?:a=(?P<acts_as>[^,\0]+))?,)"
     rb"(?P<bare>n=(?P<name>[^,\0]+),r=(?P<nonce>[\x21-\x2b\x2d-\x7e]+)(?P<more>(?:,[^,]*)*))",
     re.DOTALL,
@@ -65,8 +65,8 @@ class Scram(Mechanism):
 
     def first(self, response: bytes) -> Step:
         """Take the name and the client's nonce; give salt, iterations and both nonces."""
-        message = _FIRST.fullmatch(response)
-        if message is None or not are_extensions(message["more"]):
+        message = self.first_message(response)
+        if message is None:
             return Refused("that is no first message of SCRAM")
         self.header, self.bare = message["header"], message["bare"]
         self.binding = (message["binding"] or b"").decode()
@@ -78,10 +78,19 @@ class Scram(Mechanism):
         if name is None or acts_as is None:
             return Refused("invalid-username-encoding")
         self.name, self.acts_as = name, acts_as
-        self.full_nonce = message["nonce"] + self.nonce()
+        self.full_nonce = self.joined(message["nonce"])
         self.asked = self.server_first()
         self.next = self.final
         return Challenge(self.asked)
+
+    def first_message(self, response: bytes) -> re.Match[bytes] | None:
+        """The parts of a well-formed first message, None for any other."""
+        message = FIRST.fullmatch(response)
+        return message if message and are_extensions(message["more"]) else None
+
+    def joined(self, theirs: bytes) -> bytes:
+        """The client's nonce and ours behind it."""
+        return theirs + self.nonce()
 
     def problem_of_binding(self, flag: bytes) -> str:
         """Why the flag for channel binding is not acceptable here, '' if it is."""
@@ -126,15 +135,27 @@ class Scram(Mechanism):
             return Refused("channel-bindings-dont-match")
         if not self.is_nonce(message["nonce"]):
             return Refused("that nonce is another one")
-        said = b",".join((self.bare, self.asked, message["unproven"]))
+        said = self.said(message["unproven"])
         salted = self.salted_password()
         if not self.is_proof(_decoded(message["proof"]), salted, said):
-            return WRONG_CREDENTIALS
+            return self.not_proven()
         step = self.authorize(self.name, self.acts_as)
         if not isinstance(step, Granted):
             return step
+        return self.verified(self.signature(salted, said), step)
+
+    def said(self, unproven: bytes) -> bytes:
+        """All that both sides have said, which proof and signature are of."""
+        return b",".join((self.bare, self.asked, unproven))
+
+    def not_proven(self) -> Step:
+        """The proof is wrong, or there is no such account."""
+        return WRONG_CREDENTIALS
+
+    def verified(self, signature: bytes, step: Granted) -> Step:
+        """Send the signature; then the exchange is over."""
         self.next = completed(step)
-        return Challenge(b"v=" + base64.b64encode(self.signature(salted, said)))
+        return Challenge(b"v=" + base64.b64encode(signature))
 
     def bound(self) -> bytes | None:
         """The data of the channel binding that the client chose, None without such."""

@@ -7,6 +7,12 @@ Held() or Broken(got). Where the RFC leaves freedom, so does the check.
 from collections.abc import Mapping
 
 from pop3spec.protocol.commands import State
+from pop3spec.rulebook.checks.capabilities import (
+    capa_with_stls,
+    mechanism_names,
+    sasl_after_login,
+    stls_announced,
+)
 from pop3spec.rulebook.checks.commands import (
     login_in_transaction,
     login_refused,
@@ -25,6 +31,7 @@ from pop3spec.rulebook.checks.commands import (
 from pop3spec.rulebook.checks.framing import (
     argument_length,
     autologout,
+    challenge_line,
     command_length,
     error_single_line,
     follows_a_long_command,
@@ -74,6 +81,24 @@ from pop3spec.rulebook.checks.messages import (
     top,
     top_whole,
 )
+from pop3spec.rulebook.checks.sasl import (
+    auth_in_transaction,
+    client_first,
+    cram_challenge,
+    digest_challenge,
+    empty_challenge,
+    initial_response,
+    login_mechanism,
+    oauth_error,
+    oauth_error_sequence,
+    scram_final,
+    scram_first,
+    scram_iterations,
+    scram_nonce,
+    secret_not_repeated,
+    success_data,
+    xoauth2_error,
+)
 from pop3spec.rulebook.checks.session import (
     apop_timestamp,
     apop_without_timestamp,
@@ -81,6 +106,12 @@ from pop3spec.rulebook.checks.session import (
     greeting,
     quit_after_login,
     quit_before_login,
+)
+from pop3spec.rulebook.checks.tls import (
+    close_alert,
+    nothing_in_clear,
+    recent_tls,
+    stls_in_transaction,
 )
 from pop3spec.rulebook.history import History, says_shutdown
 from pop3spec.rulebook.judgement import Broken, Check, Held
@@ -148,9 +179,34 @@ CHECKS: Mapping[str, Check] = {
     "rfc1939-11-exact-size": exact_size,
     "rfc2449-3-printable-text": printable_text,
     "rfc2449-4-command-length": command_length,
+    "rfc2595-4-capa": capa_with_stls,
+    "rfc2595-4-stls-announced": stls_announced,
+    "rfc2595-4-stls-in-transaction": stls_in_transaction,
+    "rfc2595-4-nothing-in-clear": nothing_in_clear,
+    "rfc8314-3.4-close-alert": close_alert,
+    "rfc8314-4-tls-1-2": recent_tls,
+    "rfc5034-3-sasl-after-login": sasl_after_login,
+    "rfc5034-4-auth-in-transaction": auth_in_transaction,
+    "rfc5034-4-challenge": challenge_line,
+    "rfc5034-4-empty-challenge": empty_challenge,
+    "rfc5034-4-client-first": client_first,
+    "rfc5034-4-initial-response": initial_response,
+    "rfc5034-4-success-data": success_data,
+    "rfc4422-3.1-mechanism-names": mechanism_names,
+    "rfc2195-2-challenge": cram_challenge,
+    "rfc2831-2.1.1-challenge": digest_challenge,
+    "rfc5802-5.1-server-nonce": scram_nonce,
+    "rfc5802-5.1-iteration-count": scram_iterations,
+    "rfc5802-7-server-first-message": scram_first,
+    "rfc5802-7-server-final-message": scram_final,
+    "rfc7628-3.2.2-error-result": oauth_error,
+    "rfc7628-3.2.3-error-sequence": oauth_error_sequence,
     "practice-pass-directly-after-user": pass_directly_after_user,
     "practice-final-line-end": final_line_end,
     "practice-octets-unchanged": octets_unchanged,
+    "practice-secret-not-repeated": secret_not_repeated,
+    "practice-login-mechanism": login_mechanism,
+    "practice-xoauth2-error": xoauth2_error,
 }
 
 
@@ -169,6 +225,7 @@ FRAMING_RULES = frozenset(
         "rfc1939-3-autologout",
         "rfc1939-3-argument-length",
         "rfc2449-4-command-length",
+        "rfc5034-4-challenge",
     )
 )
 

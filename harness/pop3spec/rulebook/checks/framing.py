@@ -4,8 +4,18 @@ import re
 from collections.abc import Iterable
 
 from pop3spec.protocol.commands import COMMANDS, State
+from pop3spec.protocol.sasl import BASE64
+from pop3spec.rulebook.checks.tls import follows_stls
 from pop3spec.rulebook.history import SHORT_COMMAND, History, says_shutdown
-from pop3spec.rulebook.judgement import HELD, STATUS, Broken, Judgement, is_judged, may_close, quote
+from pop3spec.rulebook.judgement import (
+    HELD,
+    STATUS,
+    Broken,
+    Judgement,
+    is_judged_line,
+    may_close,
+    quote,
+)
 from pop3spec.transcript import End, Exchange, Kind
 
 MAX_FIRST_LINE = 512
@@ -125,7 +135,7 @@ def multi_line_end(exchange: Exchange, before: History) -> Judgement:
 
 def reply_per_command(exchange: Exchange, before: History) -> Judgement:
     """A reply comes in time."""
-    if not is_judged(exchange, before):
+    if not is_judged_line(exchange, before):
         return None
     if exchange.reply is not None:
         return HELD
@@ -143,6 +153,7 @@ class _Surplus:
     LINES_OF_ERROR = "lines behind a negative reply"
     LINES_OF_ONE = "lines behind a reply of one line"
     REST_OF_COMMAND = "a refusal of what was left of a long command"
+    CHALLENGE = "more behind the line of a challenge"
     OTHER = "octets"
     EXCUSED = "octets for which there is a reason"
 
@@ -153,6 +164,8 @@ def _surplus(exchange: Exchange, before: History) -> str | None:
     last = before.last
     if exchange.deliberate or before.illegal:
         return _Surplus.EXCUSED
+    if follows_stls(exchange, before):
+        return _Surplus.EXCUSED  # a rule of its own
     is_reply = STATUS.match(exchange.partial) is not None
     may_end = may_close(before) or says_shutdown(exchange) or _is_idle(exchange, before)
     if is_reply and exchange.is_closed and may_end:
@@ -163,14 +176,34 @@ def _surplus(exchange: Exchange, before: History) -> str | None:
         refuses = exchange.partial.startswith(b"-ERR")
         is_rest = refuses and last is not None and _long(last, before) is not None
         return _Surplus.REST_OF_COMMAND if is_rest else _Surplus.REPLY
-    if last is None or last.kind is not Kind.COMMAND or last.reply is None:
+    if last is None or last.reply is None:
         return _Surplus.OTHER
+    if last.kind not in (Kind.COMMAND, Kind.CONTINUATION):
+        return _Surplus.OTHER
+    if last.continues_sasl:
+        is_another = exchange.partial.startswith(b"+ ")
+        return _Surplus.REPLY if is_another else _Surplus.CHALLENGE
     if last.reply.is_err:
         return _Surplus.LINES_OF_ERROR
     if last.reply.is_ok and not last.reply.is_multiline:
         # A command outside of the RFCs may well have lines.
         return _Surplus.LINES_OF_ONE if last.keyword in COMMANDS else _Surplus.EXCUSED
     return _Surplus.OTHER
+
+
+def challenge_line(exchange: Exchange, before: History) -> Judgement:
+    """A challenge with data is a plus sign, one blank and base64, on one line with CRLF."""
+    if _surplus(exchange, before) is _Surplus.CHALLENGE:
+        return Broken(f"{quote(exchange.partial)} behind the line of a challenge")
+    if not exchange.continues_sasl or not is_judged_line(exchange, before):
+        return None
+    line = exchange.reply.status_line if exchange.reply is not None else b""
+    if not line[1:].strip():
+        return None
+    return HELD if _CHALLENGE.fullmatch(line) else Broken(f"the challenge {quote(line)}")
+
+
+_CHALLENGE = re.compile(rb"\+ " + BASE64 + rb"\r\n")
 
 
 def nothing_unasked(exchange: Exchange, before: History) -> Judgement:
@@ -235,8 +268,12 @@ def _read_whole(exchange: Exchange, before: History, why: str) -> Judgement:
 
 
 def _gone_for_its_length(exchange: Exchange, long: Exchange, before: History) -> Judgement:
-    """No reply, or a close, though the command was answered before with a short argument."""
-    if long.keyword not in before.answered or before.illegal or exchange.partial:
+    """No reply, or a close, though the command was answered before with a short argument.
+
+    An initial response is long or not there, so that AUTH need not have been answered.
+    """
+    is_known = long.keyword in before.answered or long.keyword == "AUTH"
+    if not is_known or before.illegal or exchange.partial:
         return None
     if exchange.is_closed and may_close(before):
         return None
@@ -320,7 +357,7 @@ def stays_open(exchange: Exchange, before: History) -> Judgement:
         return None
     if exchange.keyword in _LOGIN or _is_idle(exchange, before):
         return None  # perhaps the credentials are wrong; a timer has a rule of its own
-    if says_shutdown(exchange):
+    if says_shutdown(exchange) or follows_stls(exchange, before):
         return None
     if exchange.kind is Kind.COMMAND and exchange.partial:
         return None  # judged as a reply without its end

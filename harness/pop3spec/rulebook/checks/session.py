@@ -79,7 +79,7 @@ def apop_timestamp(exchange: Exchange, before: History) -> Judgement:
         return None
     if len(found) > 1:
         return Broken(f"{len(found)} timestamps in {quote(exchange.reply.status_line)}")
-    if _MSG_ID.fullmatch(found[0]):
+    if MSG_ID.fullmatch(found[0]):
         return HELD
     return Broken(f"the timestamp {quote(found[0])}")
 
@@ -105,7 +105,7 @@ _WORD = rb"(?:" + _ATOM + rb'|"(?:[^"\\\r\n]|\\.)*")'
 _SUB_DOMAIN = rb"(?:" + _ATOM + rb"|\[(?:[^\[\]\\\r\n]|\\.)*\])"
 
 
-_MSG_ID = re.compile(
+MSG_ID = re.compile(
     rb"<" + _WORD + rb"(?:\." + _WORD + rb")*@" + _SUB_DOMAIN + rb"(?:\." + _SUB_DOMAIN + rb")*>"
 )
 
