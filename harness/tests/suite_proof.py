@@ -40,6 +40,7 @@ SUITES = (
         "rfc8314_cleartext",
         "rfc8314_tls",
     ),
+    "practice_logins",
     "robust_tls",
 )
 # What waits for the wire or for a timer, at the same time.
