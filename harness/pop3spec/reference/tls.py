@@ -67,7 +67,10 @@ def security_of(secured: ssl.SSLSocket, tls: ServerTls) -> Security:
 
 def _common_name(secured: ssl.SSLSocket) -> bytes | None:
     """The common name in the certificate that the client showed, None without one."""
-    shown = secured.getpeercert()
+    try:
+        shown = secured.getpeercert()
+    except (AttributeError, ValueError) as error:  # cut since the handshake, which has no name
+        raise OSError("the connection was cut") from error
     if not shown:
         return None
     # Tuples of tuples: relative distinguished names, each of pairs.

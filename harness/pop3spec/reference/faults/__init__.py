@@ -24,6 +24,9 @@ from pop3spec.reference.faults import (
 )
 from pop3spec.reference.faults.fault import Fault
 
+# What shows in TLS, in a login by SASL, or in the policy of logins.
+TLS_AND_SASL = (stls, implicit_tls, auth, mechanisms, policy)
+
 _TOPICS = (
     framing,
     syntax,
@@ -38,11 +41,7 @@ _TOPICS = (
     refusals,
     update,
     service,
-    stls,
-    implicit_tls,
-    auth,
-    mechanisms,
-    policy,
+    *TLS_AND_SASL,
 )
 
 FAULTS: Mapping[str, Fault] = {
