@@ -300,6 +300,8 @@ class Connection:
         """Secure the connection; ConnectionFailed says why where it fails."""
         self._socket.settimeout(timeout)
         try:
+            # First, since ssl leaves its socket open where the name cannot be encoded.
+            server_name.encode("idna")
             # An end without a close alert is to be told from one with it.
             secured = context.wrap_socket(
                 self._socket, server_hostname=server_name, suppress_ragged_eofs=False

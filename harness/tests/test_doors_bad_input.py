@@ -243,7 +243,10 @@ def test_a_listener_that_is_no_lmtp_server_is_given_up(
 PROGRAMS = {
     "full": ("print('quota exceeded'); raise SystemExit(75)", "exit code 75: quota exceeded"),
     "refuses": ("raise SystemExit('unknown user')", "exit code 1: unknown user"),
-    "swallows": ("import sys; sys.stdin.buffer.read()", "took 2 messages for alice, but 2 did not arrive"),
+    "swallows": (
+        "import sys; sys.stdin.buffer.read()",
+        "took 2 messages for alice, but 2 did not arrive",
+    ),
     "hangs": ("import time; time.sleep(60)", "did not end within 0.5 s"),
     "killed": ("import os; os.kill(os.getpid(), 15)", "with signal 15"),
 }

@@ -17,6 +17,7 @@ from pop3spec.reference.server import ReferenceServer
 from pop3spec.reference.stores import MaildirStore
 from pop3spec.report.exit_code import ExitCode
 from pop3spec.rulebook.rules import rulebook
+from pop3spec.sasl import TWISTS
 from pop3spec.scenario import (
     BUILT_IN,
     WrittenExpect,
@@ -255,8 +256,9 @@ def keys_in(text: str) -> set[str]:
 def test_the_guide_to_scenarios_knows_every_key_and_stock_message() -> None:
     kinds = (WrittenFile, WrittenScenario, WrittenStep, WrittenExpect)
 
-    close_to_right = BUILT_IN - {"user", "password", "apop", "token"}
-    assert keys_in(SCENARIOS) == words_of(*kinds) | STOCK.keys() | close_to_right
+    close_to_right = BUILT_IN - {"user", "password", "apop"}
+    named = words_of(*kinds) | STOCK.keys() | close_to_right | {"twist", *TWISTS}
+    assert keys_in(SCENARIOS) == named
     assert dict(table(SCENARIOS, "name")) == {
         f"`{name}`": message.reason for name, message in STOCK.items()
     }
