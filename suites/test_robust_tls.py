@@ -82,7 +82,8 @@ def test_what_follows_stls_in_the_clear_is_not_carried_out_inside_tls(
     came = session.hear(SILENCE)
     words = f"'{show(came.partial, 120)}' inside TLS, which nobody asked for"
     entrance.hold(INJECTION, words if came.partial else "")
-    if session.is_open:
+    # Without bait CAPA may be no better: that is a matter of CAPA alone.
+    if session.is_open and entrance.run.observed.listed(Transport.STLS) is not None:
         entrance.hold(INJECTION, upset(before, session.exchange("CAPA"), session))
 
 

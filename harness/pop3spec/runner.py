@@ -506,6 +506,12 @@ class _Run:
             way = range(begun, place + is_silent)
             if any(map(self._recorder.broken_at.get, way)):
                 return True
+            exchanges = self._recorder.transcript[begun:place]
+            if any(each.continues_sasl and each.challenge is None for each in exchanges):
+                raise _Blocked(
+                    "the client cancels for a challenge that is no base64, behind a response"
+                    " that is too long to be judged by"
+                )
         broken = self._recorder.broken_at.get(place, set())
         if self._rule_of(step) in broken or not broken:
             return False

@@ -52,6 +52,8 @@ class Wire:
 
     def secure(self, tls: ServerTls) -> Security:
         """Shake hands; OSError where the client does not, or not in time."""
+        # OSError where the client is gone: ssl would leave a socket of its own open then.
+        self._socket.getpeername()
         secured = tls.context.wrap_socket(
             self._socket, server_side=True, do_handshake_on_connect=False
         )

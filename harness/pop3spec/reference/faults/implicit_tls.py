@@ -64,20 +64,24 @@ class _BadHelloIsAnsweredInTheClear(Front):
 
 @fault(
     "certificate-logs-in",
-    breaks=["rfc8314-3.1-authorization-state", "rfc1939-3-wrong-state"],
+    breaks=[
+        *("rfc8314-3.1-authorization-state", "rfc1939-3-wrong-state", "rfc1939-4-login-refused"),
+        *("rfc5034-4-login", "rfc5034-4-client-first", "rfc1939-7-user-pass"),
+    ],
     copies="a client that TLS has identified is taken to its maildrop at once",
 )
 class _CertificateLogsIn(Session):
     def secured(self, security: Security) -> None:
         super().secured(security)
-        name = security.certified
-        if name is not None and self.maildrops.is_account(name):
-            self.log_in(self.maildrops.user(name))
+        if security.certified is not None:
+            self.enter("", [])  # without a lock, so that all sessions with it are alike
 
 
 @fault(
     "certificate-logs-in-on-the-port-for-tls",
-    breaks=["rfc8314-3.1-authorization-state", "rfc1939-3-wrong-state"],
+    breaks=[
+        *("rfc8314-3.1-authorization-state", "rfc1939-3-wrong-state", "rfc1939-4-login-refused"),
+    ],
     copies="the port for TLS takes the client's certificate for a login, and STLS does not",
     edge=True,
 )

@@ -26,7 +26,9 @@ class ClearAgain(Wire):
     """A wire that can take up again what it spoke before TLS."""
 
     def revert(self) -> None:
-        """Leave TLS, without what the client has sent for it."""
+        """Leave TLS, without what the client has sent for it; OSError where nothing is left."""
+        if self._socket.fileno() < 0:
+            raise ConnectionAbortedError
         self._socket = socket.socket(fileno=self._socket.detach())
         self._socket.settimeout(self._patience)
         self.drain()
@@ -220,6 +222,8 @@ class _GoesOnInTheClear(ClearAgain):
 )
 class _FailedNegotiationCountsAsTls(Front):
     def new_wire(self, connection: socket.socket) -> Wire:
+        if self.is_implicit:
+            return super().new_wire(connection)
         return _GoesOnInTheClear(connection, self.autologout)
 
 
