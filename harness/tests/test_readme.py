@@ -170,6 +170,8 @@ def plain(text: str) -> list[str]:
 
 def shape(text: str) -> list[str]:
     """The lines without numbers and widths."""
+    # From a minute on pytest says it in hours, minutes and seconds as well.
+    text = re.sub(r" \(\d+:\d\d:\d\d\)", "", text)
     text = re.sub(r"\d+(\.\d+)?", "N", text)
     return [re.sub(r"=+|\s+", " ", line).strip() for line in text.splitlines()]
 
