@@ -318,6 +318,28 @@ class _CommandsSurviveStlsInLowerCase(Session):
             super().forget_cleartext()
 
 
+@fault(
+    "commands-survive-stls-with-blanks",
+    breaks=["robust-no-command-injection"],
+    copies="blanks around a command are forgiven by a second parser, which starts TLS on its own",
+    edge=True,
+)
+class _CommandsSurviveStlsWithBlanks(Session):
+    has_blanks = False
+
+    def answer(self, line: bytes) -> bytes:
+        word = line.strip(b" ")
+        self.has_blanks = word != line and self.keyword(word) == "STLS"
+        return super().answer(word if self.has_blanks else line)
+
+    def keyword(self, word: bytes) -> str:
+        return word.decode("latin-1").upper()
+
+    def forget_cleartext(self) -> None:
+        if not self.has_blanks:
+            super().forget_cleartext()
+
+
 class _OneAtATime(Front):
     """A front with one handshake at a time, during which it accepts nobody."""
 
