@@ -93,7 +93,9 @@ def down(state: Path) -> None:
     give_back(state)
 
 
-def start_dovecot(state: Path, host: str, policy: str) -> Running:
+def start_dovecot(
+    state: Path, host: str, policy: str, *, refuses_cleartext: bool = False
+) -> Running:
     """Start Dovecot on an address, with the settings that tell one profile from another."""
     version = install(RECIPE)
     state = take(state)
@@ -125,6 +127,7 @@ def start_dovecot(state: Path, host: str, policy: str) -> Running:
             version=version,
             restart=restart_command(NAME, state),
             other_doors=(f"lmtp://{host}:{lmtp_port}+maildir:{mail}/{{user}}",),
+            refuses_cleartext=refuses_cleartext,
         )
     )
 

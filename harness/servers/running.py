@@ -43,6 +43,7 @@ class Running:
     version: str
     other_doors: tuple[str, ...] = ()
     restart: tuple[str, ...] = ()
+    refuses_cleartext: bool = False
 
 
 class Server(Protocol):
@@ -82,6 +83,8 @@ def profile_text(running: Running) -> str:
     ]
     timeouts = ", ".join(f"{name}: {value}" for name, value in TIMEOUTS.items())
     lines.append(f"timeouts: {{{timeouts}}}")
+    if running.refuses_cleartext:
+        lines.append("cleartext-logins: refused")
     if running.restart:
         lines.append(f"hooks: {{restart: {json.dumps(shlex.join(running.restart))}}}")
     return "\n".join(lines) + "\n"

@@ -136,6 +136,8 @@ def behind_stls(octets: bytes) -> Callable[[ReferenceServer], bytes]:
     def say(client: RawClient) -> bytes:
         client.send(octets)
         came = client.line()
+        if not came.startswith(b"+OK"):
+            return came
         client.secure(trusting())
         with patience(client, SOON):
             return came + ask("PA")(client)
@@ -169,6 +171,9 @@ SCRIPTS: dict[str, Script] = {
     "half-a-line-survives-stls": Script(rb"\n\+OK capa", behind_stls(b"STLS\r\nCA")),
     "commands-survive-stls-in-lower-case": Script(
         rb"\n\+OK send", behind_stls(b"StLs\r\nUSER alice\r\n")
+    ),
+    "commands-survive-stls-with-blanks": Script(
+        rb"\n\+OK send", behind_stls(b"STLS \r\nUSER alice\r\n")
     ),
     "negotiations-in-the-accepting-thread": Script(rb"<silence>", while_another_negotiation_waits),
     "first-command-inside-tls-lost": Script(
