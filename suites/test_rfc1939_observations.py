@@ -8,6 +8,7 @@ import time
 import pytest
 
 from pop3spec.fixtures import Maildrop, blocked
+from pop3spec.protocol.codes import registered, response_code
 from pop3spec.session import Session, SessionRefused
 from pop3spec.stock import message
 
@@ -29,8 +30,10 @@ def test_what_a_second_login_to_a_maildrop_in_use_meets(maildrop: Maildrop) -> N
     except SessionRefused:
         met = "a refusal"
         reply = maildrop.recorder.transcript[-1].reply
-        if reply is not None and reply.text.upper().startswith(b"[IN-USE]"):
+        code = response_code(reply.text) if reply is not None and reply.is_err else None
+        if registered(code) == "IN-USE":
             met = "a refusal with [IN-USE]"
+        maildrop.observe("code-of-lock", code or "no code")
     else:
         met = "a session"
     when = "at once" if time.monotonic() - begun < AT_ONCE else "after a wait"

@@ -1,4 +1,4 @@
-"""Passwords without TLS: refused or not, and alike (RFC 2595, 5034, 7628 and 8314).
+"""Passwords without TLS: refused or not, and alike (RFC 2449, 2595, 5034, 7628 and 8314).
 
 The right password goes over an unencrypted connection here, which needs --allow-cleartext.
 """
@@ -114,6 +114,18 @@ def test_a_mechanism_that_is_refused_in_the_clear_is_not_announced_there(
     announced = is_announced(maildrop, way, Transport.PLAIN)
     words = f"{way.title} announced in the clear, and refused there" if announced else ""
     maildrop.hold("rfc5034-4-plaintext-announced", words)
+
+
+@pytest.mark.rules("rfc2449-6.2-user-in-clear")
+def test_user_that_is_refused_in_the_clear_is_not_announced_there(maildrop: Maildrop) -> None:
+    """Nor has CAPA to be there: without it USER need not be announced anywhere."""
+    if maildrop.run.observed.listed(Transport.PLAIN) is None:
+        not_applicable("CAPA is not answered with a list")
+    refused_in_clear(maildrop, WAYS[0])
+
+    announced = is_announced(maildrop, WAYS[0], Transport.PLAIN)
+    words = "USER announced in the clear, and refused there" if announced else ""
+    maildrop.hold("rfc2449-6.2-user-in-clear", words)
 
 
 # --- What has to be so before that is judged ---

@@ -209,17 +209,22 @@ class Connection:
         when the reply is awaited.
         """
         view = memoryview(octets)
-        deadline = time.monotonic() + timeout
-        while view:
+        moved = time.monotonic()
+        while view and self._reader.size <= MAX_REPLY:
+            unread = self._reader.size
             try:
                 view = view[self._socket.send(view) :]
             except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
-                if time.monotonic() > deadline:
+                # However long it takes, as long as octets go in one direction or the other.
+                if time.monotonic() > moved + timeout:
                     return
                 self._ready.poll(500)
                 self._take()
+                if self._reader.size == unread:
+                    continue
             except OSError:
                 return
+            moved = time.monotonic()
 
     def next_reply(self, *, multiline: bool, timeout: float) -> Arrival:
         """The next reply, or what came instead of it before the deadline."""

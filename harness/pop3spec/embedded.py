@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from pop3spec.maildrop import Door
 from pop3spec.reference.certificates import Authority, authority
 from pop3spec.reference.door import MemoryDoor
-from pop3spec.reference.offer import Cleartext
+from pop3spec.reference.offer import Cleartext, LoginDelay
 from pop3spec.reference.sasl import MECHANISMS
 from pop3spec.reference.server import ReferenceServer
 from pop3spec.reference.stores import MemoryStore
@@ -29,6 +29,8 @@ _SASL_ACCOUNTS = (
     # SCRAM has to escape it (RFC 5802, section 5.1).
     Account("embedded=equals,comma", "only-for-a-name-with-signs", mechanisms=tuple(MECHANISMS)),
 )
+# It is in the form that SASLprep makes of it, and has letters of ISO 8859-1 (RFC 6856, 2.2).
+_INTERNATIONAL_ACCOUNTS = (Account("embedded-jürgen-größe", "schlüssel-nur-im-gedächtnis"),)
 
 
 @dataclass
@@ -56,11 +58,14 @@ def start_embedded(
     transports: Sequence[Transport] = (),
     certificate: str = "good",
     cleartext: Cleartext = Cleartext.PERMITTED,
+    is_international: bool = False,
+    login_delay: int = 0,
 ) -> Embedded:
     """Start the reference server in this process, with messages in memory.
 
     It speaks TLS, on STLS and on a port of its own, and shows a certificate of the
-    kind that CERTIFICATES names.
+    kind that CERTIFICATES names. With `is_international` it has UTF8 and LANG;
+    `login_delay` are the seconds that it wants between two logins to an account.
     """
     accounts = tuple(
         Account(
@@ -72,7 +77,8 @@ def start_embedded(
         for number in islice(_numbers, _ACCOUNTS)
     )
     tokens = {account.user: account.token for account in accounts}
-    secrets = {each.user: each.password for each in (*accounts, *_SASL_ACCOUNTS)}
+    others = _SASL_ACCOUNTS + (_INTERNATIONAL_ACCOUNTS if is_international else ())
+    secrets = {each.user: each.password for each in (*accounts, *others)}
     store = MemoryStore()
     trusted = authority()
     server = ReferenceServer(
@@ -85,13 +91,18 @@ def start_embedded(
         cleartext=cleartext,
         tokens=tokens,
         welcomes_strangers=True,
+        is_international=is_international,
+        # The first account has another one, so that the word USER stands behind it.
+        login_delay=LoginDelay(
+            login_delay, {accounts[0].user: login_delay + 1} if login_delay else {}
+        ),
     )
     server.start()
     files = TemporaryDirectory(prefix="pop3spec-")
     target = Target(
         Address(*server.address),
         accounts,
-        _SASL_ACCOUNTS,
+        others,
         tls_address=Address(*server.tls_address),
         transports=tuple(transports),
         refuses_cleartext=cleartext is Cleartext.REFUSED,

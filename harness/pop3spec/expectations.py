@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pop3spec.protocol.codes import response_code
 from pop3spec.protocol.replies import Reply
 from pop3spec.protocol.text import show
 from pop3spec.scenario import Expect, Status
@@ -57,6 +58,8 @@ def unmet(
         return Unmet(_wanted(expect), got_instead(exchange), of_status=True)
     if expect.code is not None and not _has_code(expect.code, reply):
         return Unmet(f"the response code [{expect.code}]", got_instead(exchange))
+    if expect.without_code is not None and _has_code(expect.without_code, reply):
+        return Unmet(f"no response code [{expect.without_code}]", got_instead(exchange))
     if expect.text is not None:
         captured = match_text(expect.text, reply.text, values, save)
         if captured is None:
@@ -88,7 +91,9 @@ def _has_status(status: Status | None, reply: Reply) -> bool:
 
 
 def _has_code(code: str, reply: Reply) -> bool:
-    return reply.text.upper().startswith(f"[{code}]".upper().encode())
+    found = response_code(reply.text) or ""
+    # Further levels are detail (RFC 2449, section 8).
+    return f"{found}/".startswith(f"{code.upper()}/")
 
 
 def _unmet_octets(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import pytest
 
@@ -25,11 +25,21 @@ from pop3spec.maildrop.maildir import MaildirDoor
 from pop3spec.rulebook.history import Filling
 from pop3spec.run import Run
 from pop3spec.schedule import Attempt, Job
-from pop3spec.session import Recorder, Session, SessionRefused, connected, open_session
+from pop3spec.session import (
+    Recorder,
+    Session,
+    SessionRefused,
+    TooEarly,
+    connected,
+    open_session,
+)
 from pop3spec.settings import Settings
 from pop3spec.stock import message
 from pop3spec.target import Account, Target, Tls, Transport
 from pop3spec.verdict import Outcome, Verdict
+
+if TYPE_CHECKING:
+    from pop3spec.embedded import Embedded
 
 # What `plugin` offers to the fixtures, and what they leave at a test for it.
 READY_RUN = pytest.StashKey[Callable[[], Run]]()
@@ -159,6 +169,7 @@ class Maildrop:
     is_steady: bool = False
     transport: Transport | None = None  # that of the run, where it is not said
     _is_ours: bool = False
+    _is_beyond_ascii: bool = False
     _looks: Iterator[int] = field(default_factory=lambda: count(1))
     _opened: list[Session] = field(default_factory=list)
 
@@ -194,6 +205,7 @@ class Maildrop:
         except DoorError as error:
             blocked(error)
         self._is_ours = True
+        self._is_beyond_ascii = not all(each.isascii() for each in messages)
 
     def deliver(self, message: bytes, *, name_octets: int = 0) -> None:
         """Put one more message into the store, under a name of so many octets if it has one."""
@@ -237,9 +249,17 @@ class Maildrop:
     # --- Sessions ---
 
     def greeted(
-        self, name: str, *, source: str | None = None, transport: Transport | None = None
+        self,
+        name: str,
+        *,
+        source: str | None = None,
+        transport: Transport | None = None,
+        is_early: bool = False,
     ) -> Session:
-        """A session in the AUTHORIZATION state; SessionRefused where there is none."""
+        """A session in the AUTHORIZATION state; SessionRefused where there is none.
+
+        One that `is_early` does not wait for the time that the target wants between logins.
+        """
         run = self.run
         layer = transport or self.transport or run.observed.transport
         if run.judge.stopped.is_set():
@@ -253,12 +273,14 @@ class Maildrop:
             filling=Filling(
                 is_clean=self._is_ours,
                 is_distinct=self._is_ours,
+                is_unusual=self._is_beyond_ascii,
                 may_change=not (self._is_ours or self.is_steady),
             ),
             filling_name=self.mailbox.filling_name,
             may_delete=self._is_ours,
             source=source,
             capabilities=run.observed.announced_on(layer),
+            logins=None if is_early else run.logins,
         )
         self._opened = [each for each in (*self._opened, opened) if each.is_open]
         return opened
@@ -338,10 +360,7 @@ class Maildrop:
 
     def refuse(self, session: Session, *, use_apop: bool | None = None) -> None:
         """A login with a wrong password, which is refused; with APOP where that is asked for."""
-        most = self.run.target.max_failed_logins
-        if most is not None and self.mailbox.failed_logins >= most:
-            blocked(f"more than {most} wrong logins for an account; raise --max-failed-logins")
-        self.mailbox.failed_logins += 1
+        self.count_failed_login()
         wrong = Account(self.mailbox.account.user, "not-the-password")
         try:
             is_apop = self.run.observed.use_apop if use_apop is None else use_apop
@@ -352,6 +371,13 @@ class Maildrop:
             return
         session.close()
         blocked("a wrong password is let in")
+
+    def count_failed_login(self) -> None:
+        """One more login will be refused; the test ends where that is one too many."""
+        most = self.run.target.max_failed_logins
+        if most is not None and self.mailbox.failed_logins >= most:
+            blocked(f"more than {most} wrong logins for an account; raise --max-failed-logins")
+        self.mailbox.failed_logins += 1
 
     def contents_over_time(self) -> Iterator[Counter[bytes]]:
         """What is in the store, now and some time later, with no session to look."""
@@ -480,7 +506,7 @@ def _patiently(run: Run, attempt: Callable[[], Given]) -> Given:
         try:
             return attempt()
         except SessionRefused as error:
-            if error.timed_out or delay is None:
+            if error.timed_out or delay is None or isinstance(error, TooEarly):
                 blocked(error)
         if run.judge.stopped.wait(delay):
             break
@@ -528,6 +554,7 @@ def merged(recorders: Iterable[Recorder]) -> Recorder:
         whole.exercised |= each.exercised
         whole.facts += each.facts
         whole.observations |= each.observations
+        whole.uses |= each.uses
     return whole
 
 
@@ -621,6 +648,22 @@ def maildrop(request: pytest.FixtureRequest, transport: Transport) -> Iterator[M
 
 
 @pytest.fixture
+def international(request: pytest.FixtureRequest, transport: Transport) -> Iterator[Maildrop]:
+    """The maildrop of an account where UTF8 and LANG are to be tried.
+
+    The embedded server has them only when it is asked to: for this test one of its own is.
+    """
+    run = _run_of(request)
+    if _is_embedded(run):
+        recorder = _recorder_for(request.node)
+        recorder.announces_more = True
+        with abroad(recorder, transport=transport) as maildrop:
+            yield maildrop
+    else:
+        yield request.getfixturevalue("maildrop")
+
+
+@pytest.fixture
 def entrance(request: pytest.FixtureRequest) -> Iterator[Entrance]:
     """Sessions with the target on each layer, without an account."""
     with closing(Entrance(_run_of(request), _recorder_for(request.node))) as opened:
@@ -699,10 +742,15 @@ def beside(request: pytest.FixtureRequest) -> Future[Outcome]:
     """The end of what the marker `beside` names, which was started with the run.
 
     The result is there when it held; what it raises is raised. It gets a maildrop, of the
-    target with --slow, else of a private reference server whose timer is shortened.
+    target with --slow, else of a private reference server whose timer is shortened. With
+    `login_delay` it is about LOGIN-DELAY, and needs no --slow; the private server wants so
+    many seconds.
     """
     run, item = _run_of(request), request.node
-    if not _is_embedded(run) and not run.settings.slow:
+    if not _is_embedded(run) and _is_about_logins(item):
+        if "LOGIN-DELAY" not in run.observed.features:
+            not_applicable("LOGIN-DELAY is not offered")
+    elif not _is_embedded(run) and not run.settings.slow:
         blocked("it takes minutes; permit that with --slow")
     if _BESIDE not in item.stash:
         job = _job_beside(run, item)
@@ -726,13 +774,23 @@ def jobs_beside(items: Iterable[pytest.Item], run: Run) -> list[Job]:
     waiting = [item for item in items if item.get_closest_marker("beside") is not None]
     most = len(waiting)
     if not _is_embedded(run):
-        most = max(1, min(run.pool.usable, run.width) - 1) if run.settings.slow else 0
+        most = max(1, min(run.pool.usable, run.width) - 1)
+        has_delay = "LOGIN-DELAY" in run.observed.features
+        # What is not started is not applicable, or needs --slow.
+        waiting = [
+            item for item in waiting if (has_delay if _is_about_logins(item) else run.settings.slow)
+        ]
     jobs = []
     for place, item in enumerate(waiting):
         job = item.stash[_BESIDE] = _job_beside(run, item) if place < most else None
         if job is not None:
             jobs.append(job)
     return jobs
+
+
+def _is_about_logins(item: pytest.Item) -> bool:
+    mark = item.get_closest_marker("beside")
+    return mark is not None and "login_delay" in mark.kwargs
 
 
 def _is_embedded(run: Run) -> bool:
@@ -743,12 +801,13 @@ def _job_beside(run: Run, item: pytest.Item) -> Job:
     mark = item.get_closest_marker("beside")
     assert mark is not None
     work: Callable[[Maildrop], None] = mark.kwargs["work"]
+    seconds: int = mark.kwargs.get("login_delay", 0)
     recorder = _recorder_for(item)
 
     def attempt(mailbox: Mailbox | None, alone: bool) -> Attempt:
         del alone
         if _is_embedded(run):
-            with short_lived(recorder) as maildrop:
+            with unhurried(recorder, seconds) if seconds else short_lived(recorder) as maildrop:
                 work(maildrop)
         elif mailbox is None or run.observed.login_problem:
             _without_account(run)
@@ -766,11 +825,48 @@ def short_lived(recorder: Recorder, *faults: str) -> Iterator[Maildrop]:
     """A maildrop on a reference server of its own, whose autologout timer is short."""
     from pop3spec.embedded import start_embedded  # only where it is the target
 
-    embedded = start_embedded(faults=faults, autologout=SHORTENED.shortest)
+    with _of_its_own(start_embedded(faults=faults, autologout=SHORTENED.shortest)) as run:
+        yield Maildrop(run, run.mailboxes[0], recorder, SHORTENED)
+
+
+@contextmanager
+def unhurried(recorder: Recorder, seconds: int, *faults: str) -> Iterator[Maildrop]:
+    """A maildrop on a reference server of its own, which wants time between two logins."""
+    from pop3spec.embedded import start_embedded  # only where it is the target
+
+    recorder.announces_more = True
+    embedded = start_embedded(faults=faults, login_delay=seconds)
+    # One account is there for the run to look around; this one has not logged in yet.
+    mailbox = Mailbox(embedded.target.accounts[1])
+    with (
+        _of_its_own(embedded, has_door=False) as run,
+        closing(Maildrop(run, mailbox, recorder)) as maildrop,
+    ):
+        yield maildrop
+
+
+@contextmanager
+def abroad(
+    recorder: Recorder, *faults: str, transport: Transport = Transport.PLAIN
+) -> Iterator[Maildrop]:
+    """A maildrop on a reference server of its own, which has UTF8 and LANG."""
+    from pop3spec.embedded import start_embedded  # only where it is the target
+
+    embedded = start_embedded(faults=faults, is_international=True, transports=(transport,))
+    with (
+        _of_its_own(embedded) as run,
+        closing(Maildrop(run, run.mailboxes[0], recorder)) as maildrop,
+    ):
+        yield maildrop
+
+
+@contextmanager
+def _of_its_own(embedded: "Embedded", *, has_door: bool = True) -> Iterator[Run]:
+    """A run against one account of a server, which is closed behind it."""
     target = replace(embedded.target, accounts=embedded.target.accounts[:1])
-    run = Run(Settings(target, Path()), target, embedded.door)
+    run = Run(Settings(target, Path()), target, embedded.door if has_door else None)
     try:
         run.begin()
-        yield Maildrop(run, run.mailboxes[0], recorder, SHORTENED)
+        yield run
     finally:
         embedded.close()

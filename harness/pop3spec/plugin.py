@@ -27,8 +27,9 @@ from pop3spec.options import OPTIONS
 from pop3spec.probe import observed_from, reach
 from pop3spec.report.exit_code import ExitCode, exit_code
 from pop3spec.report.known import apply_known
-from pop3spec.report.rows import ScenarioRow, fails_run, observation_rows, rule_rows
+from pop3spec.report.rows import RuleRow, ScenarioRow, fails_run, observation_rows, rule_rows
 from pop3spec.report.summary import failure_text, summary_lines
+from pop3spec.report.truth import Cell, truth, truth_table
 from pop3spec.rulebook.observers import Seen
 from pop3spec.rulebook.over_sessions import (
     SessionFacts,
@@ -37,6 +38,7 @@ from pop3spec.rulebook.over_sessions import (
     observe_sessions,
 )
 from pop3spec.rulebook.rules import rulebook, rules_digest
+from pop3spec.rulebook.uses import Use
 from pop3spec.run import Run, Task
 from pop3spec.scenario import Scenario, ScenarioError
 from pop3spec.session import Recorder
@@ -72,6 +74,7 @@ class _State:
         self.rows: list[ScenarioRow] = []
         self.facts: list[SessionFacts] = []
         self.seen: set[Seen] = set()
+        self.uses: set[Use] = set()
         self.observed: dict[str, Any] = {}
         self.started = datetime.datetime.now(datetime.UTC)
         self.begun = time.monotonic()
@@ -172,6 +175,7 @@ class _State:
         self.rows.append(self.known(row))
         self.facts += outcome.facts
         self.seen |= outcome.observations
+        self.uses |= outcome.uses
 
     def known(self, row: ScenarioRow) -> ScenarioRow:
         """The row with what is a known deviation marked, and no secret in its words."""
@@ -209,7 +213,9 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in (*rfcs, "practice", "robust", "must", "should"):
         config.addinivalue_line("markers", f"{name}: scenarios about such rules")
     config.addinivalue_line("markers", "rules(*ids): the rules that a Python test is about")
-    config.addinivalue_line("markers", "beside(work=…): what starts with the run and takes long")
+    config.addinivalue_line(
+        "markers", "beside(work=…, login_delay=…): what starts with the run and takes long"
+    )
     options = {
         name.replace("-", "_"): config.getoption(_DEST + name.replace("-", "_"))
         for name, _ in OPTIONS
@@ -481,6 +487,9 @@ def pytest_runtest_makereport(
         report.pop3spec_observations = [  # type: ignore[attr-defined]  # our own attribute
             list(seen) for seen in sorted(outcome.observations)
         ]
+        report.pop3spec_uses = [  # type: ignore[attr-defined]  # our own attribute
+            list(use) for use in sorted(outcome.uses)
+        ]
     return report
 
 
@@ -566,6 +575,9 @@ class _Rows:
         self._state.seen.update(
             (name, value) for name, value in getattr(report, "pop3spec_observations", ())
         )
+        self._state.uses.update(
+            (name, place, works) for name, place, works in getattr(report, "pop3spec_uses", ())
+        )
 
 
 # --- Python tests of the target ---
@@ -629,6 +641,7 @@ def _python_outcome(
         recorder.now(),
         tuple(recorder.facts),
         masker.mask_observations(recorder.observations),
+        frozenset(recorder.uses),
     )
 
 
@@ -735,6 +748,7 @@ def _write_reports(state: _State) -> None:
         seconds=seconds,
         seed=settings.seed,
         options=options,
+        capabilities=[_masked(cell.to_data(), state.masker) for cell in _truth_of(state, rules)],
         observations=observation_rows(state.seen),
     )
     try:
@@ -755,6 +769,16 @@ def _write_reports(state: _State) -> None:
         state.is_reported = True
     except OSError as error:
         state.problems.append(f"the reports cannot be written: {error}")
+
+
+def _truth_of(state: _State, rules: Sequence[RuleRow]) -> list[Cell]:
+    """What CAPA announces beside what was seen to work."""
+    held = {
+        rule.id: rule.verdict is Verdict.PASS
+        for rule in rules
+        if rule.verdict in (Verdict.PASS, Verdict.WARN, Verdict.FAIL)
+    }
+    return truth(state.observed.get("capabilities", {}), state.uses, held)
 
 
 def _masked(value: Any, masker: Masker) -> Any:
@@ -790,7 +814,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         return
     terminalreporter.section(f"pop3spec: {state.target_name}")
     width = min(terminalreporter._tw.fullwidth, 100)
-    for line in summary_lines(state.rows, rule_rows(rulebook(), state.rows), width=width):
+    rules = rule_rows(rulebook(), state.rows)
+    for line in summary_lines(
+        state.rows, rules, width=width, capabilities=truth_table(_truth_of(state, rules))
+    ):
         terminalreporter.write_line(line)
     for sentence in (*state.stale, *state.problems):
         terminalreporter.write_line(state.masker.mask_text(sentence))

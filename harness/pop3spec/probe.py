@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
-from pop3spec.accounts import Mailbox
+from pop3spec.accounts import Logins, Mailbox
 from pop3spec.connection import ConnectionFailed, connect, speaks_tls
 from pop3spec.maildrop import Door, DoorError
 from pop3spec.protocol.commands import State
@@ -169,7 +169,11 @@ def reach(target: Target) -> None:
 
 
 def probe(
-    target: Target, mailboxes: list[Mailbox], door: Door | None, recorder: Recorder
+    target: Target,
+    mailboxes: list[Mailbox],
+    door: Door | None,
+    recorder: Recorder,
+    logins: Logins | None = None,
 ) -> Observed:
     """Look at the target; TargetError where nothing can be judged.
 
@@ -187,11 +191,13 @@ def probe(
     observed = _look_into_layers(target, recorder, observed)
     if not mailboxes:
         return observed
-    observed = _log_in_everywhere(target, mailboxes, recorder, observed)
+    logins = logins or Logins()
+    logins.announced(observed.listed(observed.transport) or {})
+    observed = _log_in_everywhere(target, mailboxes, recorder, observed, logins)
     if observed.login_problem:
         return observed
     if door is not None:
-        observed = _try_door(target, mailboxes, door, recorder, observed)
+        observed = _try_door(target, mailboxes, door, recorder, observed, logins)
     return observed
 
 
@@ -303,7 +309,11 @@ def _features(listed: dict[str, list[str]]) -> set[str]:
 
 
 def _log_in_everywhere(
-    target: Target, mailboxes: list[Mailbox], recorder: Recorder, observed: Observed
+    target: Target,
+    mailboxes: list[Mailbox],
+    recorder: Recorder,
+    observed: Observed,
+    logins: Logins,
 ) -> Observed:
     """Log in to each mailbox, and find out how."""
     reasons: list[str] = []
@@ -311,7 +321,7 @@ def _log_in_everywhere(
     may_come = False
     for mailbox in mailboxes:
         try:
-            attempt = partial(_first_login, target, mailbox, recorder, observed)
+            attempt = partial(_first_login, target, mailbox, recorder, observed, logins)
             observed, session = _patiently(attempt)
         except SessionRefused as error:
             mailbox.problem = f"{mailbox.account.user}: {error}"
@@ -326,6 +336,8 @@ def _log_in_everywhere(
         if not looked:
             observed = _look_after_login(observed, session)
             looked = True
+        elif "LOGIN-DELAY" in observed.features:
+            _capabilities(session)  # which perhaps has another delay for this account
         session.quit()
     if not looked and reasons:
         return replace(observed, login_problem="; ".join(reasons), is_refused=not may_come)
@@ -337,7 +349,7 @@ class _CleartextWithheld(Exception):
 
 
 def _first_login(
-    target: Target, mailbox: Mailbox, recorder: Recorder, observed: Observed
+    target: Target, mailbox: Mailbox, recorder: Recorder, observed: Observed, logins: Logins
 ) -> tuple[Observed, Session]:
     """A session in the TRANSACTION state, by the first way that works."""
     refused: SessionRefused | None = None
@@ -355,6 +367,7 @@ def _first_login(
                 name="probe",
                 account=mailbox.account,
                 capabilities=observed.announced_on(attempt.transport),
+                logins=logins,
             )
             session.log_in(mailbox.account, use_apop=attempt.use_apop)
         except SessionRefused as error:
@@ -438,6 +451,7 @@ def _try_door(
     door: Door,
     recorder: Recorder,
     observed: Observed,
+    logins: Logins,
 ) -> Observed:
     """Put one message into each mailbox and look whether the target shows it.
 
@@ -455,7 +469,7 @@ def _try_door(
             if problems[place]:
                 continue
             try:
-                found = _see_one_message(target, mailbox, door, recorder, observed)
+                found = _see_one_message(target, mailbox, door, recorder, observed, logins)
                 observed = replace(observed, features=observed.features | found)
             except DoorError as error:
                 problems[place] = str(error)
@@ -489,6 +503,7 @@ def _see_one_message(
     door: Door,
     recorder: Recorder,
     observed: Observed,
+    logins: Logins,
 ) -> set[str]:
     """The optional commands that work with a message there; DoorError if it is not."""
     user = mailbox.account.user
@@ -502,6 +517,7 @@ def _see_one_message(
             account=mailbox.account,
             may_delete=True,  # all that is there is ours
             capabilities=observed.announced,
+            logins=logins,
         )
         session.log_in(mailbox.account, use_apop=observed.use_apop)
         drop = session.exchange("STAT").drop_listing

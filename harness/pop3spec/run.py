@@ -9,7 +9,7 @@ from concurrent.futures import wait
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
-from pop3spec.accounts import AccountPool, Mailbox
+from pop3spec.accounts import AccountPool, Logins, Mailbox
 from pop3spec.connection import ConnectionFailed, connect, tls_context
 from pop3spec.hooks import run_hook
 from pop3spec.maildrop import Door, DoorError
@@ -19,7 +19,7 @@ from pop3spec.rulebook.rules import rulebook
 from pop3spec.runner import BACK_OFF, Judge
 from pop3spec.scenario import Scenario
 from pop3spec.schedule import Attempt, Job, Scheduler, settled
-from pop3spec.session import Recorder
+from pop3spec.session import MAX_LOGIN_DELAY, Recorder
 from pop3spec.settings import Settings
 from pop3spec.target import Target, TargetError, Transport
 from pop3spec.transcript import Masker, render, shown_command
@@ -29,8 +29,6 @@ from pop3spec.verdict import Finding, Outcome, verdict_of
 _WIDTH = 24
 # Commands that RFC 1939 leaves to the server (section 7), as features.
 _OPTIONAL = frozenset({"TOP", "UIDL", "USER", "APOP"})
-# Seconds: a target that wants more between two logins has its scenarios blocked.
-MAX_LOGIN_DELAY = 120
 
 
 @dataclass(frozen=True)
@@ -53,6 +51,7 @@ class Run:
     introduction: Outcome | None = None
     back_off: tuple[float, ...] = BACK_OFF
     restart: Callable[[], None] | None = None  # kills the server and starts it again
+    logins: Logins = field(default_factory=Logins)
     _pool: AccountPool | None = None
     _judge: Judge | None = None
     _scheduler: Scheduler | None = None
@@ -91,12 +90,13 @@ class Run:
             raise TargetError(str(error)) from error
         if observed is None:
             recorder = Recorder()
-            self.observed = probe(self.target, self.mailboxes, self.door, recorder)
+            self.observed = probe(self.target, self.mailboxes, self.door, recorder, self.logins)
             offered = sorted(self.observed.features & _OPTIONAL)
             recorder.observe("optional-commands", ", ".join(offered) or "none")
             self.introduction = self._introduction(recorder)
         else:
             self.observed = observed
+            self._expect_delays()
         self._pool = AccountPool(self.mailboxes)
         self._judge = Judge(
             self.target,
@@ -105,6 +105,8 @@ class Run:
             self.masker,
             keep_transcripts=self.settings.keep_transcripts,
             back_off=self.back_off + self._login_delay(),
+            stopped=self.logins.stopped,
+            logins=self.logins,
         )
 
     def _introduction(self, recorder: Recorder) -> Outcome:
@@ -129,11 +131,18 @@ class Run:
             recorder.now(),
             tuple(recorder.facts),
             masker.mask_observations(recorder.observations),
+            frozenset(recorder.uses),
         )
 
     def settle(self) -> None:
         """Wait until every job has ended, so that nothing else goes on with the target."""
         wait([job.future for job in (*self._beside, *self._jobs.values())])
+
+    def _expect_delays(self) -> None:
+        """Another process has logged in to every account, a moment ago for all that is known."""
+        self.logins.announced(self.observed.listed(self.observed.transport) or {})
+        for mailbox in self.mailboxes:
+            self.logins.succeeded(mailbox.account.user)
 
     def _login_delay(self) -> tuple[float, ...]:
         """One more wait, as long as the target wants between logins (RFC 2449, section 6.5)."""

@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field, replace
 
-from pop3spec.accounts import Mailbox
+from pop3spec.accounts import Logins, Mailbox
 from pop3spec.authentication import authenticate
 from pop3spec.connection import CertificateRejected, ConnectionFailed
 from pop3spec.expectations import Unmet, got_instead, unmet
@@ -76,6 +76,7 @@ class Judge:
     keep_transcripts: bool = False
     back_off: tuple[float, ...] = BACK_OFF
     stopped: threading.Event = field(default_factory=threading.Event)
+    logins: Logins = field(default_factory=Logins)
     _sources: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def source(self) -> str | None:
@@ -285,6 +286,7 @@ class _Run:
             tuple(render(self._recorder.transcript, masker)) if keep else (),
             facts=tuple(self._recorder.facts),
             observations=masker.mask_observations(self._recorder.observations),
+            uses=frozenset(self._recorder.uses),
         )
 
     def _shown(self, finding: Finding) -> Finding:
@@ -385,6 +387,7 @@ class _Run:
             source=self._source,
             patience=self._patience,
             capabilities=self._judge.observed.announced_on(self._transport),
+            logins=self._judge.logins,
         )
         if self._scenario.state is State.TRANSACTION and mailbox is not None:
             try:
@@ -517,6 +520,8 @@ class _Run:
             return False
         if not broken.isdisjoint(LENGTH_RULES):
             return True
+        if step.expect is not None and step.expect.code is not None and not problem.of_status:
+            return True  # a code that is not found in a line that is wrong otherwise
         if self._recorder.transcript[place].reply is None:
             return step.expect is None or step.expect.status is not Status.ERR
         return problem.of_status or not broken.isdisjoint(FRAMING_RULES)
@@ -620,12 +625,16 @@ class _Run:
             if may_close(before) and not exchange.partial:
                 raise _Blocked("the server closed the connection, as it may, instead of a reply")
         if expect.status is Status.OK and exchange.is_err:
-            self._leave_limits_unjudged(exchange, before)
+            self._leave_limits_unjudged(step, exchange, before)
             self._leave_mechanisms_unjudged(step)
+        if exchange.is_ok and expect.status is Status.ERR and expect.is_about_code:
+            raise _Blocked("what has to be refused is not, so that the refusal cannot be judged")
         self._recorder.exercised.add(rule)
         door = self._judge.door
         adds_headers = door is not None and door.adds_headers
         problem = unmet(expect, exchange, self._values, step.save, adds_headers=adds_headers)
+        if problem is not None and expect.code is not None and exchange.is_err:
+            self._leave_limits_unjudged(step, exchange, before)
         if problem is None and expect.closed:
             return self._unmet_close(session)
         return problem
@@ -690,7 +699,7 @@ class _Run:
                 " name it in mechanisms of the account"
             )
 
-    def _leave_limits_unjudged(self, exchange: Exchange, before: History) -> None:
+    def _leave_limits_unjudged(self, step: Step, exchange: Exchange, before: History) -> None:
         """What the target may refuse, and says that it does, is not judged.
 
         A login that may succeed later; locks that stay have rules of their own.
@@ -700,10 +709,19 @@ class _Run:
             raise _Blocked("the server says that it did not remove what was marked")
         if exchange.keyword not in LOGIN:
             return
+        is_shared = step.authenticate is not None and step.authenticate.mechanism in _NOT_BY_NAME
+        if is_shared and "LOGIN-DELAY" in (before.capabilities or {}):
+            self._again = True
+            raise _Blocked("another session may have been in this maildrop a moment ago")
         reason = refusal(exchange)
         if reason.is_limit:
             self._again = True
             raise _Blocked(str(reason))
+        wants_code = step.expect is not None and step.expect.code is not None
+        if wants_code and exchange.keyword == "PASS" and not before.user_was_last:
+            raise _Blocked("USER is refused, so that PASS says nothing of the password")
+        if wants_code and reason.wants_tls and not exchange.secure:
+            raise _Blocked("the login is refused for want of TLS, whatever the credentials")
 
     def _unmet_silence(self, session: Session, seconds: float) -> Unmet | None:
         before = session.history

@@ -169,6 +169,9 @@ class WrittenExpect:
         metadata=key("The multi-line reply is this message: a stock name, or the text itself."),
     )
     code: str | None = field(default=None, metadata=key("The response code, as in IN-USE."))
+    without_code: str | None = field(
+        default=None, metadata=key("A response code that the reply must not have.")
+    )
     closed: Closing = field(
         default=Closes.NO,
         metadata=key(
@@ -348,10 +351,16 @@ class Expect:
     octets: Template | None = None
     message: Message | None = None
     code: str | None = None
+    without_code: str | None = None
     closed: bool = False
     may_close: bool = False
     silence: float | None = None  # seconds
     rule: str | None = None
+
+    @property
+    def is_about_code(self) -> bool:
+        """It is about the response code of a reply."""
+        return self.code is not None or self.without_code is not None
 
 
 @dataclass(frozen=True)
@@ -954,6 +963,7 @@ def _expect(step: WrittenStep, told: _Told) -> Expect | None:
             octets=octets,
             message=message,
             code=written.code,
+            without_code=written.without_code,
             closed=written.closed is Closes.YES,
             may_close=written.closed is Closes.MAYBE,
             silence=written.silence,
@@ -971,7 +981,7 @@ def _check_expect(written: WrittenExpect) -> None:
     payload = ("lines", "contains-lines", "octets", "message")
     given = [
         word
-        for word in ("text", "code", *payload)
+        for word in ("text", "code", "without-code", *payload)
         if getattr(written, word.replace("-", "_")) is not None
     ]
     if written.silence is not None:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import md5, sha256
 
+from pop3spec.accounts import Logins
 from pop3spec.connection import (
     Arrival,
     Connection,
@@ -29,6 +30,7 @@ from pop3spec.rulebook.history import Filling, History, says_later
 from pop3spec.rulebook.judgement import Broken, Held
 from pop3spec.rulebook.observers import Seen, observe
 from pop3spec.rulebook.over_sessions import SessionFacts
+from pop3spec.rulebook.uses import Use, uses
 from pop3spec.target import Account, Address, Target, Tls, Transport
 from pop3spec.transcript import End, Exchange, Kind, TlsParameters
 from pop3spec.verdict import Finding
@@ -44,6 +46,11 @@ _GREETS_AGAIN = 0.03
 _BETWEEN_PIECES = 0.02
 # More unique-ids than this are not carried to the judgement over sessions.
 _MAX_FACTS = 300
+
+
+# Seconds between two logins to one account that are waited for; with more there is no second.
+MAX_LOGIN_DELAY = 120
+_OF_A_LOGIN = LOGIN | {"USER"}
 
 
 class HarnessError(Exception):
@@ -78,6 +85,16 @@ class SessionRefused(Exception):
         self.is_locked = is_locked
 
 
+class TooEarly(SessionRefused):
+    """The target wants so much time between two logins that it is not waited for."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"the target wants {seconds:.0f} s more before the next login (LOGIN-DELAY)",
+            is_limit=False,
+        )
+
+
 @dataclass
 class Recorder:
     """The transcript and the judgements of all sessions of one test."""
@@ -89,6 +106,8 @@ class Recorder:
     facts: list[SessionFacts] = field(default_factory=list)
     broken_at: dict[int, set[str]] = field(default_factory=dict)
     observations: set[Seen] = field(default_factory=set)
+    uses: set[Use] = field(default_factory=set)
+    announces_more: bool = False  # the server has capabilities that the target has not
     _broken: set[str] = field(default_factory=set)
 
     def now(self) -> float:
@@ -103,6 +122,8 @@ class Recorder:
             if isinstance(judgement, Broken):
                 self._keep(rule, judgement)
         self.observations.update(observe(exchange, before))
+        if not self.announces_more:
+            self.uses.update(uses(exchange, before))
         return before.after(exchange)
 
     def observe(self, observation: str, value: str) -> None:
@@ -167,8 +188,12 @@ class Session:
         patience: float = 0.0,
         capabilities: Mapping[str, tuple[str, ...]] | None = None,
         host: str | None = None,
+        logins: Logins | None = None,
     ) -> None:
         self.name = name
+        self._logins = logins
+        # Whose next login has to wait for this one: a name, '' of whom the mechanism says.
+        self._comes_as = account.user if account is not None else None
         self._host = host or target.address.host
         self.account = account
         self.history = History(filling=filling or Filling(), capabilities=capabilities)
@@ -360,10 +385,13 @@ class Session:
             raise HarnessError(f"pop3spec would send {keyword(octets)!r}: {problem}")
         self.send_octets(octets)
 
-    def send_octets(self, octets: bytes, pieces: tuple[int, ...] = ()) -> None:
+    def send_octets(
+        self, octets: bytes, pieces: tuple[int, ...] = (), *, apart: float = _BETWEEN_PIECES
+    ) -> None:
         """Send octets as they are, cut at the given offsets; each line is a command.
 
-        What no client may send is marked as deliberate.
+        What no client may send is marked as deliberate. `apart` is how many seconds lie
+        between two pieces, unless something comes before.
         """
         if self._is_left:
             raise HarnessError("pop3spec would send on a connection that it has closed")
@@ -376,6 +404,9 @@ class Session:
             self._guard(line, is_reading=is_reading)
             is_reading |= _reads(_read_as(line))
         self._unfinished = lines.pop()
+        is_login = any(keyword(line) in _OF_A_LOGIN for line in commands)
+        if is_login and self.history.state is State.AUTHORIZATION:
+            _await_turn(self._logins, self._comes_as)
         now = self._recorder.now()
         for line in lines:
             sent = line + b"\n"
@@ -395,7 +426,7 @@ class Session:
         for offset in (*pieces, len(octets)):
             if begin:
                 # Apart on the wire, and time for a server that answers a piece.
-                self._connection.listen(_BETWEEN_PIECES)
+                self._connection.listen(apart)
             self._connection.send(octets[begin:offset], self._target.timeouts.reply)
             begin = offset
 
@@ -554,14 +585,26 @@ class Session:
 
     def _record(self, exchange: Exchange) -> Exchange:
         exchange = replace(exchange, session=self.name, secure=self._connection.is_secure)
-        self.history = self._recorder.record(exchange, self.history)
+        before = self.history
+        self.history = self._recorder.record(exchange, before)
+        if self._logins is not None:
+            self._note_login(self._logins, before)
         return exchange
+
+    def _note_login(self, logins: Logins, before: History) -> None:
+        """Keep when the account was logged in, and what CAPA says of the time until the next."""
+        now, user = self.history, self._comes_as
+        is_in = now.state is State.TRANSACTION
+        if is_in and before.state is not now.state and user is not None:
+            logins.succeeded(user)
+        if now.lists is not before.lists and now.capabilities is not None:
+            logins.announced(now.capabilities, user if is_in else None)
 
     # --- Logging in ---
 
     def log_in(self, account: Account, *, use_apop: bool = False) -> None:
         """Bring the session to the TRANSACTION state; SessionRefused where it fails."""
-        self.account = account
+        self.account, self._comes_as = account, account.user
         found = len(self._recorder.findings)
         if use_apop:
             replies = [self.exchange(f"APOP {account.user} {self.apop_digest(account.password)}")]
@@ -617,6 +660,7 @@ class Session:
     def leave_maildrop(self) -> None:
         """The login that follows may open another maildrop than that of the account."""
         self.account = None
+        self._comes_as = ""
         self._filling_name = ""
         self._may_delete = False
         self.history = replace(self.history, filling=Filling(may_change=True))
@@ -698,11 +742,26 @@ def problem_of_line(line: bytes) -> str:
         return "it has a line end in its base64"
     if not text.strip():
         return "it has no keyword"
-    if not text.isascii() and keyword(line) not in ("USER", "PASS"):
-        return "it has octets outside of ASCII"
+    if not text.isascii():
+        if keyword(line) not in _MAY_BE_UTF8:
+            return "it has octets outside of ASCII"
+        if not _is_utf8(text):
+            return "it is not UTF-8"
     if any(octet < 0x20 or octet == 0x7F for octet in text):
         return "it has control characters"
     return ""
+
+
+# RFC 6856, section 2.2.
+_MAY_BE_UTF8 = ("USER", "PASS", "APOP")
+
+
+def _is_utf8(octets: bytes) -> bool:
+    try:
+        octets.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 _ANSWER = re.compile(rb"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?|\*")
@@ -765,9 +824,15 @@ def open_session(
     source: str | None = None,
     patience: float = 0.0,
     capabilities: Mapping[str, tuple[str, ...]] | None = None,
+    logins: Logins | None = None,
 ) -> Session:
-    """A new session in the AUTHORIZATION state; SessionRefused where there is none."""
+    """A new session in the AUTHORIZATION state; SessionRefused where there is none.
+
+    Where the target wants time between two logins, `logins` has when this account may come.
+    """
     address = target.address_for(transport)
+    # Not on a connection, on which the server does not wait as long for the name.
+    _await_turn(logins, account.user if account is not None else None)
     connection = _connected(address, target, source)
     session = Session(
         connection,
@@ -781,6 +846,7 @@ def open_session(
         patience=patience,
         capabilities=capabilities,
         host=address.host,
+        logins=logins,
     )
     try:
         if transport is Transport.TLS:
@@ -795,6 +861,17 @@ def open_session(
         session.close()
         raise
     return session
+
+
+def _await_turn(logins: Logins | None, user: str | None) -> None:
+    """Wait until an account may log in; TooEarly where that takes too long."""
+    if logins is None or user is None:
+        return
+    missing = logins.missing(user)
+    if missing > MAX_LOGIN_DELAY + logins.grace:
+        raise TooEarly(missing)
+    if missing:
+        logins.stopped.wait(missing)
 
 
 def connected(

@@ -164,7 +164,8 @@ class Profile:
     sasl_accounts: tuple[Account, ...] = field(
         default=(),
         metadata=key(
-            "Accounts for AUTH alone: with a name or a password of 255 octets, or = in the name."
+            "Accounts for logins alone: with a name or a password of 255 octets, = in the name,"
+            " or letters beyond ASCII."
         ),
     )
     maildrop: str | None = field(default=None, metadata=key("The door, as --maildrop takes it."))

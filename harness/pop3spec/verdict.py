@@ -7,6 +7,7 @@ from enum import Enum
 from pop3spec.rulebook.observers import Seen
 from pop3spec.rulebook.over_sessions import SessionFacts
 from pop3spec.rulebook.rules import Level, Rule
+from pop3spec.rulebook.uses import Use
 
 
 class Verdict(Enum):
@@ -69,6 +70,7 @@ class Outcome:
     seconds: float = 0.0
     facts: tuple[SessionFacts, ...] = ()
     observations: frozenset[Seen] = frozenset()
+    uses: frozenset[Use] = frozenset()
 
 
 def breach(rule: str, level: Level) -> Verdict:

@@ -85,15 +85,17 @@ def start(
     )
 
 
-def end_of(process: "subprocess.Popen[str]") -> Ended:
+def end_of(process: "subprocess.Popen[str]", timeout: float = 60.0) -> Ended:
     """Wait for a process that was started."""
-    text, _ = process.communicate(timeout=60)
+    text, _ = process.communicate(timeout=timeout)
     return Ended(process.returncode, text)
 
 
-def apart(directory: Path, *words: str, source: Path = SOURCE, **variables: str) -> Ended:
+def apart(
+    directory: Path, *words: str, source: Path = SOURCE, timeout: float = 60.0, **variables: str
+) -> Ended:
     """Run `python WORDS` in a process of its own, from a directory."""
-    return end_of(start(directory, words, source, **variables))
+    return end_of(start(directory, words, source, **variables), timeout)
 
 
 def collected(text: str) -> set[str]:

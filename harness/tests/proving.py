@@ -1,7 +1,7 @@
 """A run against the reference server with a fault: which rules are accused.
 
 A fault is judged by all scenarios of the specifications that it reaches: those of RFC 1939
-and RFC 2449, or, where it is one of TLS or SASL, those of all the others. With
+and its extensions, or, where it is one of TLS or SASL, those of all the others. With
 POP3SPEC_WHOLE_PROOF each is judged by everything, which takes much longer.
 """
 
@@ -16,7 +16,7 @@ from suite_proof import accused_by_suites, conversations
 
 from pop3spec.collected import home
 from pop3spec.embedded import start_embedded
-from pop3spec.reference.faults import FAULTS, TLS_AND_SASL
+from pop3spec.reference.faults import FAULTS, TLS_AND_SASL, internationalisation
 from pop3spec.reference.offer import Cleartext
 from pop3spec.rulebook.judgement import Broken
 from pop3spec.rulebook.over_sessions import SessionFacts, judge_sessions
@@ -29,6 +29,9 @@ from pop3spec.verdict import Outcome, Verdict
 
 # Silence is recognised fast on loopback; a slow machine only makes a proof slower.
 _TIMEOUTS = Timeouts(connect=5.0, login=1.0, reply=1.0)
+
+# The specifications of what is neither TLS nor SASL.
+_NEAR = ("rfc1939/", "rfc2449/", "rfc3206/", "rfc6856/")
 
 
 @dataclass
@@ -68,7 +71,7 @@ def scenarios_for(fault: str) -> Sequence[tuple[str, Scenario]]:
     return [
         (name, scenario)
         for name, scenario in all_scenarios()
-        if name.startswith(("rfc1939/", "rfc2449/")) is not is_far
+        if name.startswith(_NEAR) is not is_far
     ]
 
 
@@ -90,9 +93,11 @@ def prove(
     scenarios: Sequence[tuple[str, Scenario]] | None = None,
     cleartext: Cleartext = Cleartext.PERMITTED,
     transport: Transport | None = None,
+    is_international: bool = False,
 ) -> Proof:
     """Judge the reference server with these faults, by everything that there is."""
     embedded = start_embedded(
+        is_international=is_international,
         faults=faults,
         timeouts=_TIMEOUTS,
         cleartext=cleartext,
@@ -133,6 +138,10 @@ def prove_fault(name: str) -> Proof:
     robust = [rule for rule in FAULTS[name].breaks if rule.startswith("robust-")]
     if robust:
         return prove_alone(name, robust[0])
+    if name in internationalisation.TABLE.faults:
+        # It shows on a server that has UTF8 and LANG, which is that of one topic's suites.
+        proof = prove(name, scenarios=scenarios_for(name), is_international=True)
+        return with_suites(proof, name, topic="rfc6856_")
     proof = prove(name, scenarios=scenarios_for(name), cleartext=cleartext_of(name))
     if FAULTS[name].breaks & rules_of_suites():
         return with_suites(proof, name, cleartext=cleartext_of(name))
@@ -152,9 +161,10 @@ def with_suites(
     *faults: str,
     cleartext: Cleartext = Cleartext.PERMITTED,
     rule: str | None = None,
+    topic: str = "",
 ) -> Proof:
     """The same with what the suites come to, which take longer than all scenarios together."""
-    accused = accused_by_suites(*faults, cleartext=cleartext, rule=rule)
+    accused = accused_by_suites(*faults, cleartext=cleartext, rule=rule, topic=topic)
     proof.accused = accused.rules | proof.accused
     proof.exercised |= accused.exercised
     return proof

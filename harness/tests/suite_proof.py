@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from itertools import product
 from pathlib import Path
 from types import ModuleType
@@ -21,7 +21,7 @@ import pytest
 
 from pop3spec.collected import home
 from pop3spec.embedded import Embedded, start_embedded
-from pop3spec.fixtures import Entrance, Maildrop, RuleBroken, short_lived
+from pop3spec.fixtures import Entrance, Maildrop, RuleBroken, abroad, short_lived, unhurried
 from pop3spec.reference.offer import Cleartext
 from pop3spec.rulebook.judgement import Broken
 from pop3spec.rulebook.over_sessions import judge_sessions
@@ -33,13 +33,19 @@ from pop3spec.target import Timeouts
 # The suites whose rules no script can judge.
 SUITES = (
     *("rfc1939_autologout", "rfc1939_sessions", "rfc1939_update"),
+    "rfc2449_login_delay",
+    "rfc3206_names",
     *(
         "rfc2595_negotiation",
         "rfc5034_exchanges",
         "rfc5034_mechanisms",
+        "rfc6856_lang",
+        "rfc6856_utf8",
         "rfc8314_cleartext",
         "rfc8314_tls",
     ),
+    "rfc2449_pipelining",
+    "rfc2449_user",
     "practice_logins",
     "robust_tls",
 )
@@ -56,6 +62,7 @@ class Conversation:
     rules: tuple[str, ...]
     arguments: Mapping[str, object]
     work: Callable[[Maildrop], None] | None
+    login_delay: int = 0
 
 
 @dataclass
@@ -99,8 +106,10 @@ def _expanded(name: str, test: Callable[..., None]) -> Iterator[Conversation]:
     for chosen in product(*choices):
         arguments = {key: value for values, _ in chosen for key, value in values.items()}
         own = [mark for _, more in chosen for mark in more]
-        work = next((m.kwargs["work"] for m in (*own, *marks) if m.name == "beside"), None)
-        yield Conversation(f"{name}{list(arguments.values())}", test, rules, arguments, work)
+        beside = next((m.kwargs for m in (*own, *marks) if m.name == "beside"), {})
+        work, delay = beside.get("work"), beside.get("login_delay", 0)
+        title = f"{name}{list(arguments.values())}"
+        yield Conversation(title, test, rules, arguments, work, delay)
 
 
 def _choices(mark: pytest.Mark) -> list[tuple[dict[str, object], tuple[pytest.Mark, ...]]]:
@@ -134,9 +143,14 @@ def converse(
 ) -> Accused:
     """What one test accuses the reference server with these faults of."""
     if conversation.work is not None:
-        work, recorder = conversation.work, Recorder()
-        with short_lived(recorder, *faults) as maildrop:
+        work, recorder, delay = conversation.work, Recorder(), conversation.login_delay
+        own = unhurried(recorder, delay, *faults) if delay else short_lived(recorder, *faults)
+        with own as maildrop:
             return accused_by(lambda: work(maildrop), [recorder], conversation)
+    if "international" in inspect.signature(conversation.test).parameters:
+        recorder, speak = Recorder(), partial(conversation.test, **conversation.arguments)
+        with abroad(recorder, *faults) as maildrop:
+            return accused_by(lambda: speak(international=maildrop), [recorder], conversation)
     embedded = start_embedded(faults=faults, timeouts=Timeouts(5.0, 1.0, 1.0), cleartext=cleartext)
     try:
         run = run_on(embedded)
@@ -188,11 +202,21 @@ def accused_by(
 
 
 def accused_by_suites(
-    *faults: str, cleartext: Cleartext = Cleartext.PERMITTED, rule: str | None = None
+    *faults: str,
+    cleartext: Cleartext = Cleartext.PERMITTED,
+    rule: str | None = None,
+    topic: str = "",
 ) -> Accused:
-    """What all tests of the suites, or those about a rule, accuse the server with faults of."""
+    """What all tests of the suites accuse the server with faults of.
+
+    Or those about a rule, or of the suites whose names begin with a topic.
+    """
     whole = Accused()
-    chosen = [each for each in conversations() if rule is None or rule in each.rules]
+    chosen = [
+        each
+        for each in conversations()
+        if (rule is None or rule in each.rules) and each.name.startswith(topic)
+    ]
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as threads:
         done = threads.map(lambda each: converse(each, *faults, cleartext=cleartext), chosen)
         for each in done:

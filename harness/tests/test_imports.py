@@ -31,7 +31,7 @@ PARTS: Mapping[str, str] = {
     "masking": "protocol transcript target",
     # How a target is driven.
     "connection": "protocol transcript target",
-    "session": "protocol transcript target connection rulebook verdict",
+    "session": "protocol transcript target connection rulebook verdict accounts",
     "expectations": "protocol transcript scenario template",
     "maildrop": "target",
     "accounts": "target",

@@ -71,7 +71,9 @@ def test_a_unique_id_listing_has_nothing_behind_the_unique_id(
 
 
 def test_a_capability_list_is_read_by_tags_in_upper_case() -> None:
-    reply = Reply(b"+OK\r\n", b"TOP\r\nsasl PLAIN scram-sha-1\r\nEXPIRE 60 USER\r\n\r\n")
+    lines = b"TOP\r\nsasl PLAIN\r\nSASL scram-sha-1\r\nEXPIRE 60 USER\r\n\r\n"
+
+    reply = Reply(b"+OK\r\n", lines)
 
     assert capabilities(reply) == {
         "TOP": (),

@@ -10,6 +10,7 @@ from said import (
     began,
     came,
     challenged,
+    continued,
     greeted,
     history,
     said,
@@ -29,6 +30,7 @@ REFUSED = (HELLO, said("USER alice", "+OK"), said("PASS wrong", "-ERR"))
 HEADER = ("Subject: x", "To: y", "")
 STLS = said("STLS", "+OK")
 CLEAR = (HELLO, said("CAPA", "+OK", ["TOP", "STLS"]))
+CODES = (HELLO, said("CAPA", "+OK", ["RESP-CODES", "AUTH-RESP-CODE", "SASL PLAIN"]))
 SCRAM = "SCRAM-SHA-256"
 NONCE = began(SCRAM, challenged(b"r=ab,s=eA==,i=4096"), b"n,,n=alice,r=a")
 NO_NONCE = began(SCRAM, "-ERR", b"n,,n=alice,r=a")
@@ -180,6 +182,69 @@ SEEN: dict[str, tuple[str, Filling, Sequence[Exchange], set[str]]] = {
         [shook_hands(), within(HELLO), within(said("CAPA", "+OK", ["TOP"]))],
         set(),
     ),
+    "a tag on two lines": (
+        "repeated-tag",
+        DISTINCT,
+        [HELLO, said("CAPA", "+OK", ["SASL X", "TOP", "sasl Y"])],
+        {"SASL"},
+    ),
+    "tags on one line each": ("repeated-tag", DISTINCT, CLEAR, set()),
+    "a capability that comes with the login": (
+        "capabilities-after-login",
+        DISTINCT,
+        [*CLEAR, *LOGIN[1:], said("CAPA", "+OK", ["TOP", "UIDL"])],
+        {"UIDL"},
+    ),
+    "no list before the login": (
+        "capabilities-after-login",
+        DISTINCT,
+        [*LOGIN, said("CAPA", "+OK", ["TOP", "UIDL"])],
+        set(),
+    ),
+    "private capabilities": (
+        "unknown-capabilities",
+        DISTINCT,
+        [HELLO, said("CAPA", "+OK", ["XTND", "TOP", "apop"])],
+        {"APOP XTND"},
+    ),
+    "registered capabilities": ("unknown-capabilities", DISTINCT, CLEAR, set()),
+    "a command that works unannounced": (
+        "unannounced-commands",
+        DISTINCT,
+        [*LOGIN, said("CAPA", "+OK", ["TOP"]), said("UIDL 1", "+OK 1 a")],
+        {"UIDL"},
+    ),
+    "a login with USER that works unannounced": (
+        "unannounced-commands",
+        DISTINCT,
+        [*CLEAR, *LOGIN[1:]],
+        {"USER"},
+    ),
+    "a command that works, and the list after the login is not known": (
+        "unannounced-commands",
+        DISTINCT,
+        [*CLEAR, *LOGIN[1:], said("UIDL 1", "+OK 1 a")],
+        set(),
+    ),
+    "a server without CAPA": (
+        "unannounced-commands",
+        DISTINCT,
+        [*LOGIN, said("CAPA", "-ERR"), said("UIDL 1", "+OK 1 a")],
+        set(),
+    ),
+    "the name of the server": (
+        "implementation-name",
+        DISTINCT,
+        [HELLO, said("CAPA", "+OK", ["IMPLEMENTATION Pop3d v1.2"])],
+        {"AUTHORIZATION: Pop3d v1.2"},
+    ),
+    "the name of the server after the login": (
+        "implementation-name",
+        DISTINCT,
+        [*LOGIN, said("CAPA", "+OK", ["implementation Pop3d"])],
+        {"TRANSACTION: Pop3d"},
+    ),
+    "no name": ("implementation-name", DISTINCT, CLEAR, set()),
     "TLS from the start": (
         "tls-parameters",
         DISTINCT,
@@ -247,6 +312,60 @@ SEEN: dict[str, tuple[str, Filling, Sequence[Exchange], set[str]]] = {
         "oauth-error-challenge",
         DISTINCT,
         [HELLO, began("OAUTHBEARER", challenged(b"{}"), b"n,,"), answered(b"\x01", "-ERR")],
+        set(),
+    ),
+    "a code of the server's own": (
+        "unregistered-codes",
+        DISTINCT,
+        [*CODES, said("PASS secret", "-ERR [XQUOTA/90] full")],
+        {"PASS: -ERR [XQUOTA/N]"},
+    ),
+    "a code that is registered": (
+        "unregistered-codes",
+        DISTINCT,
+        [*CODES, said("PASS secret", "-ERR [AUTH/EXPIRED] no")],
+        set(),
+    ),
+    "brackets that are no code": (
+        "unregistered-codes",
+        DISTINCT,
+        [HELLO, said("CAPA", "+OK", ["TOP"]), said("PASS secret", "-ERR [XQUOTA] full")],
+        set(),
+    ),
+    "trouble of the system": (
+        "sys-code",
+        DISTINCT,
+        [*CODES, said("USER alice", "+OK"), said("PASS secret", "-ERR [sys/temp] later")],
+        {"PASS: SYS/TEMP"},
+    ),
+    "a code for a name alone": (
+        "code-without-wrong-credentials",
+        DISTINCT,
+        [*CODES, said("USER alice", "-ERR [AUTH] no")],
+        {"USER"},
+    ),
+    "a code for a password without a name": (
+        "code-without-wrong-credentials",
+        DISTINCT,
+        [*CODES, said("PASS secret", "-ERR [AUTH] no")],
+        {"PASS without USER"},
+    ),
+    "a code for an unknown mechanism": (
+        "code-without-wrong-credentials",
+        DISTINCT,
+        [*CODES, said("AUTH QX7ZJ4", "-ERR [AUTH] no")],
+        {"an unknown mechanism"},
+    ),
+    "a code for an asterisk": (
+        "code-without-wrong-credentials",
+        DISTINCT,
+        [*CODES, began("PLAIN", "+ "), continued("*", "-ERR [AUTH] no")],
+        {"a cancelled exchange"},
+    ),
+    "a code for credentials that may be wrong": (
+        "code-without-wrong-credentials",
+        DISTINCT,
+        [*CODES, began("PLAIN", "+ "), answered(b"\0alice\0secret", "-ERR [AUTH] no")],
         set(),
     ),
     "brackets": ("brackets-without-at-sign", DISTINCT, [greeted("+OK <host> ready")], {"yes"}),

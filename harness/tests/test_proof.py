@@ -30,6 +30,13 @@ def test_the_honest_server_passes_everything(jobs: int | None) -> None:
     assert {outcome.verdict for outcome in proof.outcomes.values()} == {Verdict.PASS}
 
 
+def test_the_honest_server_passes_everything_where_it_has_utf8_and_lang() -> None:
+    proof = prove(is_international=True)
+
+    assert proof.accused == {}
+    assert {outcome.verdict for outcome in proof.outcomes.values()} == {Verdict.PASS}
+
+
 # What a server that refuses passwords in the clear does not have there.
 NOT_IN_CLEAR = frozenset({"USER is not offered"})
 

@@ -9,6 +9,9 @@ import struct
 import time
 
 import pytest
+from test_reference_faults_capabilities import SCRIPTS as CAPABILITY_SCRIPTS
+from test_reference_faults_delay import SCRIPTS as DELAY_SCRIPTS
+from test_reference_faults_international import SCRIPTS as INTERNATIONAL_SCRIPTS
 from test_reference_faults_sasl import SCRIPTS as SASL_SCRIPTS
 from test_reference_faults_tls import SCRIPTS as TLS_SCRIPTS
 
@@ -348,6 +351,39 @@ SCRIPTS: dict[str, tuple[tuple[bytes, ...], list[str]]] = {
     # the service
     "unknown-command-stops-listening": (PLAIN, ["XYZZY", "QUIT"]),
     "bad-number-turns-clients-away": (PLAIN, [LOGIN + "RETR 1.5", "QUIT"]),
+    # response codes
+    "code-with-a-blank": (PLAIN, ["&" + LOGIN + "STAT", LOGIN]),
+    "empty-code": (PLAIN, [LOGIN + "TOP 1"]),
+    "code-of-a-login-that-succeeds": (PLAIN, [LOGIN]),
+    "code-kept-for-the-next-success": (PLAIN, ["USER alice|PASS no|USER alice"]),
+    "code-of-the-lock-for-any-message": (PLAIN, [LOGIN + "RETR 9"]),
+    "code-kept-for-the-next-refusal": (PLAIN, ["USER alice|PASS no|STAT"]),
+    "every-refused-login-is-in-use": (PLAIN, ["USER alice|PASS no"]),
+    "lock-before-the-password": (PLAIN, ["&" + LOGIN + "STAT", "USER alice|PASS no"]),
+    "codes-unannounced": (PLAIN, ["CAPA"]),
+    "auth-code-unannounced": (PLAIN, ["CAPA"]),
+    "auth-code-from-pass-alone": (PLAIN, ["AUTH PLAIN AGFsaWNlAG5v"]),
+    "auth-code-for-the-first-refusal": (PLAIN, ["USER alice|PASS no|USER alice|PASS no"]),
+    "user-names-nobody-with-a-code": (PLAIN, ["USER nobody"]),
+    # pipelining
+    "status-line-before-the-dot": (PLAIN, [LOGIN + "RETR 1|RETR 2"]),
+    "stat-overtakes-list": (PLAIN, [LOGIN + "LIST|STAT"]),
+    "a-worker-for-each-command": (BIG, [LOGIN + "RETR 1|RETR 1"]),
+    "quit-overtakes-messages": (PLAIN, [LOGIN + "RETR 1|NOOP|QUIT"]),
+    "dele-behind-quit-carried-out": (PLAIN, [LOGIN + "QUIT|DELE 1", LOGIN + "STAT"]),
+    "input-buffer-of-1024": (PLAIN, [LOGIN + "NOOP|" * 200]),
+    "input-behind-pass-dropped": (PLAIN, [LOGIN + "STAT"]),
+    "input-behind-initial-response-dropped": (
+        PLAIN,
+        ["AUTH PLAIN AGFsaWNlAHNlY3JldA==|STAT"],
+    ),
+    "input-behind-a-refusal-dropped": (PLAIN, ["XYZZY|QUIT"]),
+    # More than the server reads at a time, so that the rest comes behind the message.
+    "input-during-a-message-dropped": (HUGE, [LOGIN + "RETR 1|" + "NOOP|" * 4000]),
+    # The first 16384 octets end within DELE.
+    "cut-dele-carried-out-twice": (PLAIN, [LOGIN + "NOOP|" * 2724 + "RETR 9|DELE 1"]),
+    "queue-of-128-commands": (PLAIN, [LOGIN + "NOOP|" * 200]),
+    "output-buffer-of-64-kib": (BIG, [LOGIN + "RETR 1|RETR 1"]),
 }
 
 
@@ -541,7 +577,14 @@ def test_an_unknown_fault_is_refused_with_a_near_name() -> None:
 
 
 def test_every_fault_has_one_script() -> None:
-    names = [*SCRIPTS, *TLS_SCRIPTS, *SASL_SCRIPTS]
+    names = [
+        *SCRIPTS,
+        *CAPABILITY_SCRIPTS,
+        *DELAY_SCRIPTS,
+        *TLS_SCRIPTS,
+        *SASL_SCRIPTS,
+        *INTERNATIONAL_SCRIPTS,
+    ]
 
     assert sorted(names) == sorted(FAULTS)
 

@@ -936,6 +936,10 @@ def test_one_fault_is_accused_once(
     [
         ("XYZZ", "{status: -ERR, code: SYS/TEMP}", b"-ERR [sys/temp] x\r\n", Verdict.PASS),
         ("XYZZ", "{status: -ERR, code: SYS/TEMP}", b"-ERR SYS/TEMP x\r\n", Verdict.FAIL),
+        ("XYZZ", "{status: -ERR, code: AUTH}", b"-ERR [AUTH/OLD] x\r\n", Verdict.PASS),
+        ("XYZZ", "{status: -ERR, code: AUTH}", b"-ERR [AUTHOR] x\r\n", Verdict.FAIL),
+        ("XYZZ", "{status: -ERR, without-code: AUTH}", b"-ERR [auth] x\r\n", Verdict.FAIL),
+        ("XYZZ", "{status: -ERR, without-code: AUTH}", b"-ERR AUTH x\r\n", Verdict.PASS),
         ("AUTH PLAIN", "{status: +}", b"+ \r\n", Verdict.PASS),
         ("AUTH PLAIN", "{status: +}", b"-ERR\r\n", Verdict.FAIL),
         ("XYZZ", "{status: reply}", b"-ERR\r\n", Verdict.PASS),
@@ -973,6 +977,41 @@ steps:
 
     wrong = play(keys, write, [HELLO, *LOGIN[:3], b"-ERR wrong\r\n"])
     assert [finding.rule for finding in wrong.outcome.findings] == ["rfc1939-7-user-pass"]
+
+
+@pytest.mark.parametrize(
+    ("user", "reply", "verdict"),
+    [
+        (b"+OK\r\n", b"-ERR [AUTH] wrong\r\n", Verdict.PASS),
+        (b"+OK\r\n", b"-ERR wrong\r\n", Verdict.FAIL),
+        (b"+OK\r\n", b"-ERR [SYS/TEMP] too many\r\n", Verdict.BLOCKED),
+        (b"+OK\r\n", b"-ERR [LOGIN-DELAY] later\r\n", Verdict.BLOCKED),
+        (b"+OK\r\n", b"-ERR [IN-USE] locked\r\n", Verdict.BLOCKED),
+        (b"+OK\r\n", b"-ERR plaintext needs TLS\r\n", Verdict.BLOCKED),
+        (b"+OK\r\n", b"+OK welcome\r\n", Verdict.BLOCKED),
+        (b"-ERR who?\r\n", b"-ERR no name\r\n", Verdict.BLOCKED),
+    ],
+    ids=lambda value: value.decode().strip() if isinstance(value, bytes) else None,
+)
+def test_the_code_of_a_refusal_is_judged_where_it_is_about_the_credentials(
+    write: Callable[[str], Scenario], user: bytes, reply: bytes, verdict: Verdict
+) -> None:
+    keys = """
+rules: [rfc3206-6-auth-code]
+state: AUTHORIZATION
+failed-logins: 1
+steps:
+  - send: USER {user}
+  - send: PASS wrong-{user}-qx7zj4
+    expect: {status: -ERR, code: AUTH}
+"""
+    script: list[Move] = [HELLO, "USER alice", user, "PASS wrong-alice-qx7zj4", reply]
+    if reply.startswith(b"+OK"):
+        script += ["QUIT", b"+OK\r\n", close]
+
+    outcome = play(keys, write, script).outcome
+
+    assert outcome.verdict is verdict, outcome.detail
 
 
 def test_a_server_that_says_that_it_shuts_down_is_not_judged(

@@ -153,6 +153,7 @@ scenarios:
         ("{closed: yes}", Expect(closed=True)),
         ("{silence: 300ms}", Expect(silence=0.3)),
         ("{status: -ERR, code: IN-USE}", Expect(Status.ERR, code="IN-USE")),
+        ("{status: -ERR, without-code: AUTH}", Expect(Status.ERR, without_code="AUTH")),
         ("{status: +OK, text: 010}", Expect(Status.OK, text=template("010"))),
         ("{status: +OK, octets: 120}", Expect(Status.OK, octets=template("120"))),
         ("{status: +OK, lines: ''}", Expect(Status.OK, lines=())),

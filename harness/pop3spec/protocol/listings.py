@@ -66,12 +66,13 @@ def unique_id_listing(text: bytes) -> UniqueIdListing | None:
 
 
 def capabilities(reply: Reply) -> dict[str, tuple[str, ...]]:
-    """The capability list of a positive reply to CAPA: tag in upper case -> arguments."""
+    """The capability list of a positive reply to CAPA: tag in upper case -> all its arguments."""
     listed: dict[str, tuple[str, ...]] = {}
     for line in reply.lines:
         words = line.decode("latin-1").split()
         if words:
-            listed[words[0].upper()] = tuple(words[1:])
+            tag = words[0].upper()
+            listed[tag] = (*listed.get(tag, ()), *words[1:])
     return listed
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -40,6 +41,8 @@ class Maildrops:
         self._salts = hashlib.sha256(repr(sorted(accounts.items())).encode()).digest()
         self._guard = threading.Lock()
         self._locked: set[str] = set()
+        # When each account was logged in last.
+        self._logins: dict[str, float] = {}
         self._greetings = 0
         self._strangers = 0
 
@@ -99,6 +102,17 @@ class Maildrops:
         """Release the maildrop."""
         with self._guard:
             self._locked.discard(user)
+
+    def has_logged_in(self, user: str) -> None:
+        """A login succeeded: the next one has to wait."""
+        with self._guard:
+            self._logins[user] = time.monotonic()
+
+    def is_early(self, user: str, delay: float) -> bool:
+        """Whether the last login that succeeded is not so many seconds ago yet."""
+        with self._guard:
+            last = self._logins.get(user)
+        return last is not None and time.monotonic() - last < delay
 
     def open(self, user: str) -> list[Message]:
         """Number the messages of a maildrop and note what is told of each."""

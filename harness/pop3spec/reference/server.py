@@ -12,7 +12,7 @@ from pop3spec.reference.faults import FAULTS
 from pop3spec.reference.faults.fault import Fault
 from pop3spec.reference.front import Front
 from pop3spec.reference.maildrops import Maildrops
-from pop3spec.reference.offer import Cleartext, Offer
+from pop3spec.reference.offer import NO_DELAY, Cleartext, LoginDelay, Offer
 from pop3spec.reference.sasl import MECHANISMS
 from pop3spec.reference.sasl.mechanism import Mechanism
 from pop3spec.reference.session import Session
@@ -76,6 +76,8 @@ class ReferenceServer:
         cleartext: Cleartext = Cleartext.PERMITTED,
         tokens: Mapping[str, str] | None = None,
         welcomes_strangers: bool = False,
+        is_international: bool = False,
+        login_delay: LoginDelay = NO_DELAY,
     ) -> None:
         chosen = find_faults(faults)
         self._maildrops_type = with_faults(Maildrops, chosen)
@@ -84,7 +86,13 @@ class ReferenceServer:
         self._tokens = {user.encode(): token.encode() for user, token in (tokens or {}).items()}
         self._welcomes_strangers = welcomes_strangers
         self._maildrops = self._new_maildrops()
-        self._offer = Offer(tls is not None, cleartext, mechanisms_with_faults(chosen))
+        self._offer = Offer(
+            tls is not None,
+            cleartext,
+            mechanisms_with_faults(chosen),
+            is_international,
+            login_delay,
+        )
         self._session_type = with_faults(Session, chosen)
         self._front_type = with_faults(Front, chosen)
         self._tls = tls

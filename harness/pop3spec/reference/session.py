@@ -13,9 +13,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pop3spec import __version__
 from pop3spec.protocol.commands import COMMANDS, Argument, State
 from pop3spec.protocol.replies import CRLF, TERMINATOR, stuff
+from pop3spec.reference.languages import LANGUAGES, Language, language_for
 from pop3spec.reference.maildrops import Maildrops, Message
 from pop3spec.reference.offer import Cleartext, Offer
 from pop3spec.reference.sasl.mechanism import Challenge, Granted, Mechanism, Refused, Security, Step
+from pop3spec.reference.sasl.saslprep import prepared
 from pop3spec.reference.stores import ended
 
 MAX_LINE = 8192
@@ -26,6 +28,9 @@ _MOST_REFUSED_LOGINS = 8
 # Replies to pipelined commands go out together, but not without bound.
 _BATCH = 1 << 18
 _UNPRINTABLE = re.compile(rb"[^\x20-\x7e]")
+# Lines that may have UTF-8 in their arguments (RFC 6856, section 2.2), and what none has.
+_OF_CREDENTIALS = re.compile(rb"(?i)(?:USER|PASS|APOP) ")
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _NUMBERS = frozenset({Argument.MESSAGE_NUMBER, Argument.LINE_COUNT})
 # Above every count of messages and lines; longer numbers are not converted.
 _BEYOND = 10**20
@@ -60,7 +65,11 @@ HANDLERS: Mapping[str, str] = {
     "DELE": "dele_command",
     "NOOP": "noop_command",
     "RSET": "rset_command",
+    "UTF8": "utf8_command",
+    "LANG": "lang_command",
 }
+# Those that only an international server has.
+_INTERNATIONAL = frozenset({"UTF8", "LANG"})
 
 
 class Session:
@@ -86,6 +95,9 @@ class Session:
         # The exchange that AUTH has begun.
         self.mechanism: Mechanism | None = None
         self.refused_logins = 0
+        # RFC 6856: UTF-8 mode, and the language that LANG chose.
+        self.is_utf8_mode = False
+        self.language: Language | None = None
         self.user = ""
         self.messages: list[Message] = []
         self.marked: set[int] = set()
@@ -152,11 +164,11 @@ class Session:
         self.named, self.naming = self.naming, None
         if len(line) > MAX_LINE:
             return self.overlong()
-        if _UNPRINTABLE.search(line):
+        if not self.is_printable(line):
             return self.negative(b"a command consists of printable ASCII")
         word, blank, rest = line.partition(b" ")
         keyword = self.keyword(word)
-        if keyword not in HANDLERS:
+        if not self.is_known(keyword):
             return self.unknown(word)
         if not self.is_in_state(keyword):
             return self.wrong_state(keyword)
@@ -174,11 +186,15 @@ class Session:
 
     def positive(self, text: bytes) -> bytes:
         """A positive reply of one line."""
-        return b"+OK " + text + CRLF
+        return b"+OK " + self.worded(text) + CRLF
 
     def negative(self, text: bytes) -> bytes:
         """A negative reply."""
-        return b"-ERR " + text + CRLF
+        return b"-ERR " + self.worded(text) + CRLF
+
+    def worded(self, text: bytes) -> bytes:
+        """A text in the language that was chosen."""
+        return text if self.language is None else self.language.worded(text)
 
     def multiline(self, text: bytes, payload: bytes) -> bytes:
         """A positive reply with further lines, which are stuffed already."""
@@ -211,6 +227,26 @@ class Session:
         return self.state.value.encode()
 
     # What a command line means.
+
+    def is_printable(self, line: bytes) -> bool:
+        """Whether a line has nothing but what a client may send here."""
+        if self.offer.is_international and _OF_CREDENTIALS.match(line):
+            return self.is_utf8(line) and not _CONTROL.search(line)
+        return not _UNPRINTABLE.search(line)
+
+    def is_utf8(self, line: bytes) -> bool:
+        """Whether a line is well-formed UTF-8 (RFC 3629)."""
+        try:
+            line.decode()
+        except UnicodeDecodeError:
+            return False
+        return True
+
+    def is_known(self, keyword: str) -> bool:
+        """Whether there is such a command here."""
+        return keyword in HANDLERS and (
+            self.offer.is_international or keyword not in _INTERNATIONAL
+        )
 
     def keyword(self, word: bytes) -> str:
         """The keyword that the first word of a line stands for."""
@@ -264,15 +300,21 @@ class Session:
             return self.cleartext_refused()
         if self.named is None:
             return self.negative(b"send USER first")
-        if not self.maildrops.is_password(self.named, password):
+        name = self.compared(self.named)
+        if not self.maildrops.is_password(name, self.compared(password)):
             return self.login_refused()
-        return self.log_in(self.maildrops.user(self.named))
+        return self.log_in(self.maildrops.user(name))
 
     def apop_command(self, name: bytes, digest: bytes) -> bytes:
         """APOP with the digest for this session's greeting."""
+        name = self.compared(name)
         if not self.maildrops.is_digest(name, digest, self.timestamp):
             return self.login_refused()
         return self.log_in(self.maildrops.user(name))
+
+    def compared(self, octets: bytes) -> bytes:
+        """A name or a password in the form in which it is compared; empty, which nobody has."""
+        return (prepared(octets) or b"") if self.offer.is_international else octets
 
     def login_refused(self) -> bytes:
         """Refuse wrong credentials, at the pace that was asked for, and not without end."""
@@ -297,6 +339,8 @@ class Session:
             return self.negative(b"there is no TLS here")
         if self.security is not None:
             return self.negative(b"TLS is active already")
+        if self.is_utf8_mode:
+            return self.negative(b"STLS comes before UTF8")
         self.starts_tls = True
         return self.positive(b"begin TLS negotiation")
 
@@ -385,15 +429,28 @@ class Session:
 
     def log_in(self, user: str) -> bytes:
         """Lock and open the maildrop of an account whose secret was right."""
+        if self.comes_early(user):
+            return self.too_early(user)
         if not self.maildrops.lock(user):
             return self.negative(b"[IN-USE] another session has the maildrop")
         try:
             messages = self.maildrops.open(user)
         except OSError:
             self.maildrops.unlock(user)
-            return self.negative(b"the maildrop cannot be opened")
+            return self.negative(b"[SYS/TEMP] the maildrop cannot be opened")
         self.enter(user, messages)
+        self.maildrops.has_logged_in(user)
         return self.positive(b"maildrop locked and ready")
+
+    def comes_early(self, user: str) -> bool:
+        """Whether the last login is too recent for another one (RFC 2449, section 6.5)."""
+        delay = self.offer.login_delay.of(user)
+        return delay > 0 and self.maildrops.is_early(user, delay)
+
+    def too_early(self, user: str) -> bytes:
+        """Refuse an account whose last login was a moment ago."""
+        del user
+        return self.negative(b"[LOGIN-DELAY] the last login was a moment ago")
 
     def enter(self, user: str, messages: list[Message]) -> None:
         """Enter the TRANSACTION state with nothing marked."""
@@ -413,11 +470,26 @@ class Session:
         listed = list(CAPABILITIES)
         if not self.refuses_cleartext():
             listed.append(b"USER")
+        if self.offer.login_delay.largest:
+            listed.append(self.login_delay())
         if names := self.mechanisms():
             listed.append(b"SASL " + " ".join(names).encode())
         if self.announces_stls():
             listed.append(b"STLS")
+        if self.offer.is_international:
+            listed += self.international_capabilities()
         return listed
+
+    def international_capabilities(self) -> list[bytes]:
+        """Those of RFC 6856, the same in both states."""
+        return [b"UTF8 USER", b"LANG"]
+
+    def login_delay(self) -> bytes:
+        """The capability LOGIN-DELAY: before the login what nobody's delay exceeds."""
+        delay = self.offer.login_delay
+        if self.state is not State.AUTHORIZATION:
+            return b"LOGIN-DELAY %d" % delay.of(self.user)
+        return b"LOGIN-DELAY %d" % delay.largest + (b" USER" if delay.differs else b"")
 
     def mechanisms(self) -> list[str]:
         """The mechanisms that can succeed in this security layer, before and after the login."""
@@ -432,6 +504,47 @@ class Session:
         """Whether STLS is permitted here and now."""
         is_open = self.offer.has_tls and self.security is None
         return is_open and self.state is State.AUTHORIZATION
+
+    # UTF-8 and languages (RFC 6856).
+
+    def utf8_command(self) -> bytes:
+        """UTF8, which lasts to the end of the session."""
+        self.is_utf8_mode = True
+        return self.positive(b"this is UTF-8 mode")
+
+    def is_withheld(self, content: bytes) -> bool:
+        """Whether a message is for UTF-8 mode alone: its header has what is not ASCII."""
+        if self.is_utf8_mode or not self.offer.is_international:
+            return False
+        return not content[: self.body_start(content)].isascii()
+
+    def utf8_needed(self) -> bytes:
+        """Refuse a message that is for UTF-8 mode."""
+        return self.negative(b"[UTF8] this message needs UTF-8 mode")
+
+    def lang_command(self, argument: bytes | None = None) -> bytes:
+        """LANG, which lists languages or chooses one."""
+        if argument is None:
+            lines = map(self.language_listing, LANGUAGES)
+            return self.multiline(b"language listing follows", self.lines(lines))
+        language = self.language_for(argument)
+        if language is None:
+            return self.negative(b"there is no such language here")
+        self.language = language
+        return self.selected(language, argument)
+
+    def language_listing(self, language: Language) -> bytes:
+        """The line that lists a language."""
+        return language.tag + b" " + language.name
+
+    def language_for(self, argument: bytes) -> Language | None:
+        """The language that an argument of LANG asks for."""
+        return language_for(argument)
+
+    def selected(self, language: Language, argument: bytes) -> bytes:
+        """The reply to LANG that chose a language."""
+        del argument
+        return self.positive(language.tag + b" " + self.worded(b"language changed"))
 
     def quit_command(self) -> bytes:
         """QUIT; from the TRANSACTION state through UPDATE (RFC 1939, section 6)."""
@@ -529,6 +642,8 @@ class Session:
         content = self.content(message)
         if content is None:
             return self.negative(b"the message has disappeared")
+        if self.is_withheld(content):
+            return self.utf8_needed()
         return self.retr_reply(message, content)
 
     def retr_reply(self, message: Message, content: bytes) -> bytes:
@@ -547,6 +662,8 @@ class Session:
         content = self.content(message)
         if content is None:
             return self.negative(b"the message has disappeared")
+        if self.is_withheld(content):
+            return self.utf8_needed()
         return self.top_reply(message, content, self.number(count))
 
     def top_reply(self, message: Message, content: bytes, count: int) -> bytes:

@@ -69,15 +69,23 @@ def _item(name: str, text: str) -> Iterator[str]:
 
 
 def summary_lines(
-    rows: Iterable[ScenarioRow], rule_rows: Iterable[RuleRow], *, width: int = 80
+    rows: Iterable[ScenarioRow],
+    rule_rows: Iterable[RuleRow],
+    *,
+    width: int = 80,
+    capabilities: Iterable[str] = (),
 ) -> list[str]:
-    """The summary of a run, for a terminal of this width."""
+    """The summary of a run, for a terminal of this width.
+
+    `capabilities` are the lines of the table of what CAPA announces and what works.
+    """
     rows = ordered(rows)
     rules = {rule.id: rule for rule in rule_rows}
     return [
         *_wrapped(_scenario_counts(rows), width),
         "",
         *_rule_table(list(rules.values())),
+        *_section(capabilities),
         "",
         *_wrapped(_incomplete(rules.values()), width),
         *_section(_failures(rows, rules, width)),

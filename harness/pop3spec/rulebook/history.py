@@ -216,8 +216,11 @@ class History:
     capabilities: Capabilities | None = None
     # As CAPA told them last in this session, inside TLS or not, and in which state.
     lists: Mapping[tuple[bool, State], Capabilities] = field(default_factory=lambda: _NO_LISTS)
-    capa_refused: bool = False  # by a server that was asked for nothing but the list
+    # The layers on which CAPA was refused by a server that was asked for nothing but the list.
+    capa_refused_on: frozenset[bool] = frozenset()
     stls_accepted: bool = False
+    is_utf8_mode: bool = False  # UTF8 was accepted, and no TLS negotiation came behind it
+    has_language: bool = False  # LANG has chosen one
     user: bytes | None = None  # the name that USER gave last
     sasl: SaslExchange | None = None  # the exchange in which a challenge awaits its answer
     challenges: tuple[tuple[str, str], ...] = ()  # what no other exchange may have
@@ -257,6 +260,11 @@ class History:
     def announces_utf8(self) -> bool:
         """UTF8 is announced, which makes sizes less than exact (RFC 6856, section 2.1)."""
         return self.capabilities is not None and "UTF8" in self.capabilities
+
+    @property
+    def capa_refused(self) -> bool:
+        """CAPA was refused, inside TLS or not."""
+        return bool(self.capa_refused_on)
 
     def offers(self, word: str) -> bool:
         """An optional command is announced, or was answered +OK before."""
@@ -337,7 +345,13 @@ class History:
         return changes
 
     def _stls(self, exchange: Exchange) -> dict[str, object]:
-        return {"stls_accepted": True} if exchange.is_ok else {}
+        return {"stls_accepted": True, "is_utf8_mode": False} if exchange.is_ok else {}
+
+    def _utf8(self, exchange: Exchange) -> dict[str, object]:
+        return {"is_utf8_mode": True} if exchange.is_ok else {}
+
+    def _lang(self, exchange: Exchange) -> dict[str, object]:
+        return {"has_language": True} if exchange.is_ok and exchange.arguments else {}
 
     def _quit(self, exchange: Exchange) -> dict[str, object]:
         if not exchange.is_ok and not exchange.is_err:
@@ -349,8 +363,13 @@ class History:
 
     def _capa(self, exchange: Exchange) -> dict[str, object]:
         if exchange.reply is None or not exchange.is_ok:
-            refused = exchange.is_err and not exchange.arguments and not says_later(exchange)
-            return {"capa_refused": True} if refused else {}
+            # Behind USER a server may know nothing but PASS and QUIT (RFC 1939, section 7).
+            is_plain = exchange.sent == b"CAPA\r\n" and not self.user_accepted
+            refused = exchange.is_err and is_plain and not says_later(exchange)
+            refusals = self.capa_refused_on | {exchange.secure}
+            return {"capa_refused_on": refusals} if refused else {}
+        if not exchange.reply.is_multiline:
+            return {}
         listed = MappingProxyType(capabilities(exchange.reply))
         place = (exchange.secure, self.state)
         return {"capabilities": listed, "lists": MappingProxyType({**self.lists, place: listed})}
@@ -445,7 +464,7 @@ _ELSEWHERE: dict[str, object] = {
     "unique_id_count": None,
 }
 
-_BEFORE_LOGIN = frozenset({"USER", "PASS", "APOP", "AUTH", "QUIT", "CAPA", "STLS"})
+_BEFORE_LOGIN = frozenset({"USER", "PASS", "APOP", "AUTH", "QUIT", "CAPA", "STLS", "UTF8", "LANG"})
 
 _LEARN = {
     "USER": History._user,
@@ -455,6 +474,8 @@ _LEARN = {
     "QUIT": History._quit,
     "CAPA": History._capa,
     "STLS": History._stls,
+    "UTF8": History._utf8,
+    "LANG": History._lang,
     "STAT": History._stat,
     "LIST": History._list,
     "UIDL": History._uidl,

@@ -116,3 +116,17 @@ def refused(exchange: Exchange, got: str) -> Judgement:
 def is_positive(exchange: Exchange, word: str) -> bool:
     """A positive reply to the command with this keyword."""
     return exchange.kind is Kind.COMMAND and exchange.keyword == word and exchange.is_ok
+
+
+def is_localised(exchange: Exchange, before: History) -> bool:
+    """The text of the reply may be in the language that LANG has chosen (RFC 6856, section 3.2)."""
+    return before.has_language or (is_positive(exchange, "LANG") and bool(exchange.arguments))
+
+
+def is_utf8(octets: bytes) -> bool:
+    """Well-formed UTF-8 (RFC 3629)."""
+    try:
+        octets.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

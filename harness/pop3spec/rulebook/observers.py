@@ -5,9 +5,11 @@ names of a run, so that a difference between two results says that the server ch
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 
+from pop3spec.protocol.codes import registered, response_code
 from pop3spec.protocol.commands import State
 from pop3spec.protocol.listings import capabilities, timestamps
 from pop3spec.protocol.sasl import server_error, server_first
@@ -142,11 +144,7 @@ def _layer(is_secure: bool) -> str:
 
 def _announced(exchange: Exchange, before: History) -> Capabilities | None:
     """The capability list in the AUTHORIZATION state."""
-    if exchange.keyword != "CAPA" or exchange.arguments or before.state is State.TRANSACTION:
-        return None
-    if not exchange.is_ok or exchange.reply is None or not exchange.reply.is_multiline:
-        return None
-    return capabilities(exchange.reply)
+    return None if before.state is State.TRANSACTION else _listed(exchange)
 
 
 def sasl_mechanisms(exchange: Exchange, before: History) -> str | None:
@@ -170,6 +168,76 @@ def capabilities_in_tls(exchange: Exchange, before: History) -> str | None:
     only = {"only in the clear": clear.keys() - within, "only inside TLS": within.keys() - clear}
     told = [f"{where}: {' '.join(sorted(tags))}" for where, tags in only.items() if tags]
     return "; ".join(told) or "the same"
+
+
+# Capabilities that IANA has, and the RFC of each.
+_REGISTERED = frozenset(
+    (
+        # RFC 2449, section 6
+        *("TOP", "USER", "SASL", "RESP-CODES", "LOGIN-DELAY", "PIPELINING", "EXPIRE", "UIDL"),
+        "IMPLEMENTATION",
+        "STLS",  # RFC 2595, section 8
+        "AUTH-RESP-CODE",  # RFC 3206, section 6
+        *("UTF8", "LANG"),  # RFC 6856, sections 2 and 3
+    )
+)
+
+
+def _listed(exchange: Exchange) -> Capabilities | None:
+    """The capability list in either state."""
+    if exchange.keyword != "CAPA" or exchange.arguments or not exchange.is_ok:
+        return None
+    if exchange.reply is None or not exchange.reply.is_multiline:
+        return None
+    return capabilities(exchange.reply)
+
+
+def repeated_tag(exchange: Exchange, before: History) -> str | None:
+    """Which tags have more than one line."""
+    del before
+    if not _listed(exchange) or exchange.reply is None:
+        return None
+    words = [line.decode("latin-1").upper().split()[:1] for line in exchange.reply.lines]
+    counted = Counter(tag for tags in words for tag in tags)
+    return " ".join(sorted(tag for tag, count in counted.items() if count > 1)) or None
+
+
+def capabilities_after_login(exchange: Exchange, before: History) -> str | None:
+    """Which tags the login adds on this layer."""
+    listed = _listed(exchange)
+    earlier = before.lists.get((exchange.secure, State.AUTHORIZATION))
+    if listed is None or earlier is None or before.state is not State.TRANSACTION:
+        return None
+    return " ".join(sorted(listed.keys() - earlier.keys())) or None
+
+
+def unknown_capabilities(exchange: Exchange, before: History) -> str | None:
+    """Which tags are not registered."""
+    del before
+    return " ".join(sorted((_listed(exchange) or {}).keys() - _REGISTERED)) or None
+
+
+# What shows by a positive reply that a capability is there.
+_SHOWS = {"TOP": "TOP", "UIDL": "UIDL", "PASS": "USER", "UTF8": "UTF8", "LANG": "LANG"}
+
+
+def unannounced_commands(exchange: Exchange, before: History) -> str | None:
+    """Which capability works in a place of the session where the list is without it."""
+    tag = _SHOWS.get(exchange.keyword)
+    if tag is None or not exchange.is_ok or exchange.kind is not Kind.COMMAND:
+        return None
+    listed = before.lists.get((exchange.secure, before.state))
+    if listed is None and not before.lists:
+        listed = before.capabilities
+    return tag if listed is not None and tag not in listed else None
+
+
+def implementation_name(exchange: Exchange, before: History) -> str | None:
+    """What IMPLEMENTATION says, and in which state."""
+    name = (_listed(exchange) or {}).get("IMPLEMENTATION")
+    if name is None:
+        return None
+    return f"{before.state.value}: {show(' '.join(name).encode('latin-1'), _WIDTH)}"
 
 
 def tls_parameters(exchange: Exchange, before: History) -> str | None:
@@ -231,6 +299,50 @@ def oauth_error_challenge(exchange: Exchange, before: History) -> str | None:
     return "an error challenge" if exchange.challenge else None
 
 
+def _code(exchange: Exchange, before: History) -> str | None:
+    """The response code of a reply, where RESP-CODES says that it is one."""
+    reply = exchange.reply
+    if reply is None or not (reply.is_ok or reply.is_err):
+        return None
+    return response_code(reply.text) if "RESP-CODES" in (before.capabilities or {}) else None
+
+
+def unregistered_codes(exchange: Exchange, before: History) -> str | None:
+    """A response code of the server's own, and where it stands."""
+    code = _code(exchange, before)
+    if code is None or registered(code) is not None:
+        return None
+    status = "+OK" if exchange.is_ok else "-ERR"
+    place = exchange.keyword or exchange.kind.value
+    return f"{place}: {status} [{_words(code.encode('latin-1'))}]"
+
+
+def sys_code(exchange: Exchange, before: History) -> str | None:
+    """Trouble of the system, and in which reply it is told."""
+    code = registered(_code(exchange, before))
+    if code is None or not code.startswith("SYS/"):
+        return None
+    return f"{exchange.keyword or exchange.kind.value}: {code}"
+
+
+def code_without_wrong_credentials(exchange: Exchange, before: History) -> str | None:
+    """A refusal with AUTH where there were no credentials that could be wrong."""
+    if not exchange.is_err or registered(_code(exchange, before)) != "AUTH":
+        return None
+    if exchange.sent == b"*\r\n":
+        return "a cancelled exchange"
+    if exchange.keyword == "USER":
+        return "USER"
+    if exchange.keyword == "PASS" and not before.user_was_last:
+        return "PASS without USER"
+    mechanism = sasl_of(exchange, before)
+    names = (before.capabilities or {}).get("SASL")
+    if names is None or mechanism is None or exchange.kind is not Kind.COMMAND:
+        return None
+    known = {name.upper() for name in names}
+    return "an unknown mechanism" if mechanism.mechanism not in known else None
+
+
 OBSERVERS: Mapping[str, Observer] = {
     "bare-status-indicator": bare_status_indicator,
     "parting-line": parting_line,
@@ -245,11 +357,19 @@ OBSERVERS: Mapping[str, Observer] = {
     "sasl-mechanisms": sasl_mechanisms,
     "sasl-without-mechanisms": sasl_without_mechanisms,
     "capabilities-in-tls": capabilities_in_tls,
+    "repeated-tag": repeated_tag,
+    "capabilities-after-login": capabilities_after_login,
+    "unknown-capabilities": unknown_capabilities,
+    "unannounced-commands": unannounced_commands,
+    "implementation-name": implementation_name,
     "tls-parameters": tls_parameters,
     "login-prompts": login_prompts,
     "scram-iteration-count": scram_iteration_count,
     "scram-error-message": scram_error_message,
     "oauth-error-challenge": oauth_error_challenge,
+    "unregistered-codes": unregistered_codes,
+    "sys-code": sys_code,
+    "code-without-wrong-credentials": code_without_wrong_credentials,
 }
 
 

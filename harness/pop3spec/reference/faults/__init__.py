@@ -4,16 +4,20 @@ from collections.abc import Mapping
 
 from pop3spec.reference.faults import (
     auth,
+    capabilities,
     framing,
     implicit_tls,
+    internationalisation,
     limits,
     listings,
     locks,
     login,
     mechanisms,
     messages,
+    pipelining,
     policy,
     refusals,
+    response_codes,
     secrets,
     service,
     stls,
@@ -39,8 +43,12 @@ _TOPICS = (
     unique_ids,
     messages,
     refusals,
+    response_codes,
+    capabilities,
     update,
     service,
+    internationalisation,
+    pipelining,
     *TLS_AND_SASL,
 )
 

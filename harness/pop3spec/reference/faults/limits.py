@@ -13,7 +13,10 @@ fault = TABLE.fault
 
 @fault(
     "lines-in-a-buffer-of-40-octets",
-    breaks=["rfc1939-3-argument-length", "rfc1939-7-apop", "rfc2449-4-command-length"],
+    breaks=[
+        *("rfc1939-3-argument-length", "rfc1939-7-apop", "rfc2449-4-command-length"),
+        "rfc5034-4-login",
+    ],
     copies="fgets with the length of an argument for the whole line: the rest is the next command",
 )
 class _LinesInABufferOf40Octets(Session):
@@ -118,7 +121,8 @@ class _GreetingInLatin1(Session):
 
 @fault(
     "refusals-in-colour",
-    breaks=["rfc2449-3-printable-text"],
+    # Behind the escape no response code begins the text.
+    breaks=["rfc2449-3-printable-text", "rfc3206-6-auth-code"],
     copies="errors come from a library for terminals, which makes them red",
 )
 class _RefusalsInColour(Session):

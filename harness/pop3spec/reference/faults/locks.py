@@ -27,7 +27,7 @@ class _LoginBeforeLock(Session):
 
     def log_in(self, user: str) -> bytes:
         reply = super().log_in(user)
-        if self.state is State.TRANSACTION:
+        if self.state is State.TRANSACTION or self.comes_early(user):
             return reply
         self.is_locked_out = True
         self.state = State.TRANSACTION
@@ -48,7 +48,7 @@ class _LoginBeforeLock(Session):
 class _LockedMaildropShownEmpty(Session):
     def log_in(self, user: str) -> bytes:
         reply = super().log_in(user)
-        if self.state is State.AUTHORIZATION:
+        if self.state is State.AUTHORIZATION and not self.comes_early(user):
             self.enter("", [])
             return self.positive(b"maildrop has 0 messages")
         return reply

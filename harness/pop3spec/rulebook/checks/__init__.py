@@ -28,6 +28,21 @@ from pop3spec.rulebook.checks.commands import (
     unknown_command,
     wrong_state,
 )
+from pop3spec.rulebook.checks.extensions import (
+    announced_after_login,
+    both_states,
+    capability_line,
+    expire_form,
+    largest_delay,
+    line_length,
+    login_delay_form,
+    same_arguments,
+    same_list,
+    smallest_period,
+    tag_arguments,
+    user_after_login,
+    user_token,
+)
 from pop3spec.rulebook.checks.framing import (
     argument_length,
     autologout,
@@ -45,6 +60,16 @@ from pop3spec.rulebook.checks.framing import (
     single_line,
     status_indicator,
     stays_open,
+)
+from pop3spec.rulebook.checks.internationalisation import (
+    language_listing,
+    list_size,
+    matching_language,
+    selected_language,
+    utf8_after_login,
+    utf8_code,
+    utf8_in_transaction,
+    utf8_text,
 )
 from pop3spec.rulebook.checks.listings import (
     count_fixed,
@@ -80,6 +105,13 @@ from pop3spec.rulebook.checks.messages import (
     retr_same,
     top,
     top_whole,
+)
+from pop3spec.rulebook.checks.response_codes import (
+    auth_code_announced,
+    codes_announced,
+    errors_only,
+    fitting_command,
+    form,
 )
 from pop3spec.rulebook.checks.sasl import (
     auth_in_transaction,
@@ -179,6 +211,23 @@ CHECKS: Mapping[str, Check] = {
     "rfc1939-11-exact-size": exact_size,
     "rfc2449-3-printable-text": printable_text,
     "rfc2449-4-command-length": command_length,
+    "rfc2449-5-both-states": both_states,
+    "rfc2449-5-capability-line": capability_line,
+    "rfc2449-5-line-length": line_length,
+    "rfc2449-5-announced-after-login": announced_after_login,
+    "rfc2449-5-same-arguments": same_arguments,
+    "rfc2449-5-same-list": same_list,
+    "rfc2449-6-tag-arguments": tag_arguments,
+    "rfc2449-6.2-user-after-login": user_after_login,
+    "rfc2449-6.5-login-delay-form": login_delay_form,
+    "rfc2449-6.5-largest-delay": largest_delay,
+    "rfc2449-6.5-user-token": user_token,
+    "rfc2449-6.7-expire-form": expire_form,
+    "rfc2449-6.7-smallest-period": smallest_period,
+    "rfc2449-8-response-code-form": form,
+    "rfc2449-8-announced": codes_announced,
+    "rfc2449-8.1-errors-only": errors_only,
+    "rfc2449-8.1-fitting-command": fitting_command,
     "rfc2595-4-capa": capa_with_stls,
     "rfc2595-4-stls-announced": stls_announced,
     "rfc2595-4-stls-in-transaction": stls_in_transaction,
@@ -192,6 +241,7 @@ CHECKS: Mapping[str, Check] = {
     "rfc5034-4-client-first": client_first,
     "rfc5034-4-initial-response": initial_response,
     "rfc5034-4-success-data": success_data,
+    "rfc3206-5-announced": auth_code_announced,
     "rfc4422-3.1-mechanism-names": mechanism_names,
     "rfc2195-2-challenge": cram_challenge,
     "rfc2831-2.1.1-challenge": digest_challenge,
@@ -201,6 +251,14 @@ CHECKS: Mapping[str, Check] = {
     "rfc5802-7-server-final-message": scram_final,
     "rfc7628-3.2.2-error-result": oauth_error,
     "rfc7628-3.2.3-error-sequence": oauth_error_sequence,
+    "rfc6856-2-utf8-after-login": utf8_after_login,
+    "rfc6856-2-utf8-in-transaction": utf8_in_transaction,
+    "rfc6856-2.1-list-size": list_size,
+    "rfc6856-3.2-selected-language": selected_language,
+    "rfc6856-3.2-matching-language": matching_language,
+    "rfc6856-3.2-language-listing": language_listing,
+    "rfc6856-3.2-utf8-text": utf8_text,
+    "rfc6856-5-utf8-code": utf8_code,
     "practice-pass-directly-after-user": pass_directly_after_user,
     "practice-final-line-end": final_line_end,
     "practice-octets-unchanged": octets_unchanged,
@@ -256,6 +314,7 @@ _OF_TRANSACTION = frozenset(
         "rfc1939-7-uidl-argument",
         "rfc1939-7-uidl-without-marked",
         "rfc1939-11-exact-size",
+        "rfc6856-2.1-list-size",
         "practice-final-line-end",
         "practice-octets-unchanged",
     )
@@ -283,6 +342,7 @@ _BROKEN_BY_REFUSAL = frozenset(
         "rfc1939-7-top",
         "rfc1939-7-uidl-complete",
         "rfc1939-7-uidl-argument",
+        "rfc2449-5-both-states",
     )
 )
 

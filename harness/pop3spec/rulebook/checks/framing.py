@@ -13,6 +13,8 @@ from pop3spec.rulebook.judgement import (
     Broken,
     Judgement,
     is_judged_line,
+    is_localised,
+    is_utf8,
     may_close,
     quote,
 )
@@ -79,8 +81,10 @@ def printable_text(exchange: Exchange, before: History) -> Judgement:
     line = exchange.reply.status_line.rstrip(b"\r\n")
     if not STATUS.match(line) or exchange.unique_id_listings:
         return None  # a unique-id has a rule of its own
-    if not {"UTF8", "LANG"}.isdisjoint(before.capabilities):
-        if not _is_utf8(line):
+    if is_localised(exchange, before):
+        pass  # that it is UTF-8 is judged by utf8_text
+    elif not {"UTF8", "LANG"}.isdisjoint(before.capabilities):
+        if not is_utf8(line):
             return Broken(f"{quote(line)}, which is not UTF-8 either")
     elif not line.isascii():
         return Broken(f"octets above 127 in {quote(line)}")
@@ -94,14 +98,6 @@ _BEGINS_WITH_CODE = re.compile(rb"(?:\+OK|-ERR) \[[^\]]+\]")
 _NUL = re.compile(rb"\x00")
 # CR and LF are judged as line ends, TAB is taken for a blank; DEL is in the grammar.
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
-
-
-def _is_utf8(octets: bytes) -> bool:
-    try:
-        octets.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def line_crlf(exchange: Exchange, before: History) -> Judgement:

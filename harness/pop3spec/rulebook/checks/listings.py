@@ -144,7 +144,7 @@ def wrongly_refused(exchange: Exchange, before: History) -> Judgement:
         return None
     if number in before.unmarked and exchange.keyword in _SHOW_ONE:
         return None  # judged by rset_unmarks
-    if _says_why(exchange):
+    if _says_why(exchange) or _may_need_utf8(exchange, before):
         return None
     of = f" of {before.count}" if before.count is not None else ""
     return Broken(f"{quote(exchange.reply.status_line)} for message {number}{of}")
@@ -154,6 +154,17 @@ def _says_why(exchange: Exchange) -> bool:
     """The system failed (RFC 3206), a lock is held, or the message is for UTF-8 mode (RFC 6856)."""
     codes = (b"[SYS/", b"[IN-USE]", b"[UTF8]")
     return exchange.reply is not None and exchange.reply.text.upper().startswith(codes)
+
+
+_OF_UTF8 = frozenset({"LIST", "RETR", "TOP"})
+
+
+def _may_need_utf8(exchange: Exchange, before: History) -> bool:
+    """The message may be one that is refused without UTF8, even without saying so (RFC 6856)."""
+    if exchange.keyword not in _OF_UTF8 or not before.announces_utf8 or before.is_utf8_mode:
+        return False
+    is_ours = before.filling.count is not None or before.filling.is_clean
+    return before.filling.is_unusual or not is_ours
 
 
 def retr_existing(exchange: Exchange, before: History) -> Judgement:

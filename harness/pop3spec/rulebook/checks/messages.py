@@ -52,6 +52,8 @@ def octets_unchanged(exchange: Exchange, before: History) -> Judgement:
     filling, reply = before.filling, exchange.reply
     if filling.body is None or not filling.is_unusual or not filling.is_clean:
         return None
+    if before.announces_utf8 and not filling.body.isascii():
+        return None  # such lines may be replaced or converted (RFC 6856, section 2.1)
     if exchange.keyword not in ("RETR", "TOP") or reply is None or not reply.is_multiline:
         return None
     stored, sent = _lines(filling.body), set(_lines(body_of(reply.content) or b""))
