@@ -121,8 +121,7 @@ class _GreetingInLatin1(Session):
 
 @fault(
     "refusals-in-colour",
-    # Behind the escape no response code begins the text.
-    breaks=["rfc2449-3-printable-text", "rfc3206-6-auth-code"],
+    breaks=["rfc2449-3-printable-text"],
     copies="errors come from a library for terminals, which makes them red",
 )
 class _RefusalsInColour(Session):
