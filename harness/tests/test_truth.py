@@ -88,7 +88,8 @@ USED: set[Use] = {
 VERDICTS = (
     ("TOP", AFTER_LOGIN, "pass"),
     ("TOP", BEFORE_LOGIN, "untested"),
-    ("UIDL", AFTER_LOGIN, "observed"),
+    ("UIDL", AFTER_LOGIN, "fail"),
+    ("PIPELINING", BEFORE_LOGIN, "not-applicable"),
     ("UTF8", BEFORE_LOGIN, "observed"),
     ("SASL PLAIN", BEFORE_LOGIN, "fail"),
     ("SASL CRAM-MD5", BEFORE_LOGIN, "untested"),
@@ -129,7 +130,7 @@ def test_the_table_has_a_column_for_each_place(cells: list[Cell]) -> None:
     assert head.split() == ["capabilities", "before", "login", "after", "login"]
     marks = {line.split()[0]: line.split()[1:] for line in lines}
     assert marks["TOP"] == ["announced", "yes"]
-    assert marks["UIDL"] == ["announced", "unannounced"]
+    assert marks["UIDL"] == ["announced", "MISSING"]
     assert marks["EXPIRE"] == ["-", "announced"]
 
 

@@ -35,6 +35,7 @@ class Mark(Enum):
     WORKS = "yes"
     ANNOUNCED = "announced"
     FAILS = "FAILS"
+    MISSING = "MISSING"
     UNANNOUNCED = "unannounced"
     ABSENT = "-"
 
@@ -43,7 +44,8 @@ class Mark(Enum):
 class Cell:
     """A capability in one place: announced or not, None where CAPA was not answered there.
 
-    `works` is None where nothing in the run shows it.
+    `works` is None where nothing in the run shows it; `is_missing` says that it was
+    announced before the login and has to be after it (RFC 2449, section 5).
     """
 
     capability: str
@@ -51,11 +53,14 @@ class Cell:
     announced: bool | None
     arguments: tuple[str, ...]
     works: bool | None
+    is_missing: bool = False
 
     @property
     def verdict(self) -> str:
         """A word of the verdicts, or 'observed' for what the RFCs leave free."""
         tag = self.capability.partition(" ")[0]
+        if self.is_missing:
+            return "fail"
         if self.works is None:
             is_said = self.announced and tag in _WORDS_ALONE
             return "pass" if is_said else "untested" if self.announced else "not-applicable"
@@ -66,6 +71,8 @@ class Cell:
     @property
     def mark(self) -> Mark:
         """The same for people."""
+        if self.is_missing:
+            return Mark.MISSING
         if self.announced:
             if self.works is None:
                 return Mark.ANNOUNCED
@@ -112,6 +119,7 @@ def truth(
             name in announced[place] if place in announced else None,
             announced.get(place, {}).get(name, ()),
             works.get((name, place)) if _is_used(name, place) else None,
+            _is_missing(name, place, announced),
         )
         for name in sorted(names, key=_order)
         for place in places
@@ -160,6 +168,18 @@ def _named(listed: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
         else:
             named[tag] = tuple(arguments)
     return named
+
+
+def _is_missing(name: str, place: str, announced: Mapping[str, Mapping[str, object]]) -> bool:
+    """Before the login it is announced on every layer, so on that of the login as well."""
+    earlier = [listed for at, listed in announced.items() if at != AFTER_LOGIN]
+    if place != AFTER_LOGIN or name == "STLS" or AFTER_LOGIN not in announced:
+        return False
+    return (
+        name not in announced[AFTER_LOGIN]
+        and all(name in listed for listed in earlier)
+        and bool(earlier)
+    )
 
 
 def _is_used(name: str, place: str) -> bool:
