@@ -7,7 +7,7 @@ own. What begins with the run is asked of a server whose timer is short.
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -205,17 +205,25 @@ def accused_by_suites(
     *faults: str,
     cleartext: Cleartext = Cleartext.PERMITTED,
     rule: str | None = None,
-    topic: str = "",
+    topics: tuple[str, ...] = ("",),
+    about: Set[str] | None = None,
 ) -> Accused:
     """What all tests of the suites accuse the server with faults of.
 
-    Or those about a rule, or of the suites whose names begin with a topic.
+    Or those about a rule, or of the suites whose names begin with one of the topics. With
+    `about` these are the ones about its rules, and one case of each other test.
     """
     whole = Accused()
-    chosen = [
+    reached = [
         each
         for each in conversations()
-        if (rule is None or rule in each.rules) and each.name.startswith(topic)
+        if (rule is None or rule in each.rules) and each.name.startswith(topics)
+    ]
+    first = {each.test: each for each in reversed(reached)}
+    chosen = [
+        each
+        for each in reached
+        if about is None or first[each.test] is each or not about.isdisjoint(each.rules)
     ]
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as threads:
         done = threads.map(lambda each: converse(each, *faults, cleartext=cleartext), chosen)

@@ -75,7 +75,7 @@ def test_a_server_that_uses_its_freedom_is_accused_of_nothing(
     fault = Fault("freedom", frozenset(), server.__doc__ or "", False, (server,))
     monkeypatch.setitem(FAULTS, "freedom", fault)  # type: ignore[arg-type]  # a dict all the same
 
-    accused = accused_by_suites("freedom", topic="rfc6856_")
+    accused = accused_by_suites("freedom", topics=("rfc6856_",))
 
     assert accused.rules == {}
     assert len(accused.exercised) > 20
