@@ -33,8 +33,8 @@ _TIMEOUTS = Timeouts(connect=5.0, login=1.0, reply=1.0)
 
 # The specifications of what is neither TLS nor SASL.
 _NEAR = ("rfc1939/", "rfc2449/", "rfc3206/", "rfc6856/")
-_NEAR_SUITES = ("rfc1939_", "rfc2449_", "rfc3206_", "practice_")
-_FAR_SUITES = ("rfc2595_", "rfc5034_", "rfc8314_", "practice_", "robust_tls", "rfc2449_user")
+_NEAR_SUITES = ("rfc1939_", "rfc2449_", "rfc3206_", "rfc8314_cleartext", "practice_")
+_FAR_SUITES = ("rfc2595_", "rfc5034_", "rfc8314_", "practice_", "robust_tls")
 
 
 @dataclass
@@ -169,7 +169,10 @@ def prove_fault(name: str) -> Proof:
         if os.environ.get("POP3SPEC_WHOLE_PROOF"):
             return with_suites(proof, name, cleartext=cleartext)
         topics = _FAR_SUITES if is_far(name) else _NEAR_SUITES
-        return with_suites(proof, name, cleartext=cleartext, topics=topics, about=breaks)
+        proof = with_suites(proof, name, cleartext=cleartext, topics=topics, about=breaks)
+        if breaks - proof.accused.keys():
+            proof = with_suites(proof, name, cleartext=cleartext, topics=topics)
+        return proof
     if breaks - proof.accused.keys():
         # An example may be the only one at the edge.
         whole = prove(name, scenarios=scenarios_within_reach(name), cleartext=cleartext)
