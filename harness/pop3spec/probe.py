@@ -15,9 +15,9 @@ from typing import TypeVar
 from pop3spec.accounts import Logins, Mailbox
 from pop3spec.connection import ConnectionFailed, connect, speaks_tls
 from pop3spec.maildrop import Door, DoorError
-from pop3spec.protocol.commands import State
 from pop3spec.protocol.listings import capabilities
 from pop3spec.protocol.text import show
+from pop3spec.rulebook.uses import AFTER_LOGIN, AFTER_STLS, BEFORE_LOGIN, IN_TLS
 from pop3spec.session import Recorder, Session, SessionRefused, open_session
 from pop3spec.target import Address, Target, TargetError, Transport
 from pop3spec.transcript import Exchange
@@ -32,7 +32,11 @@ _MOST_DELIVERIES = 8
 
 # Capabilities that say what holds in one layer, and nothing of the others.
 _OF_THE_LAYER = frozenset({"STLS", "USER", "SASL", "APOP"})
-_LAYERS = {Transport.PLAIN: "", Transport.STLS: " after STLS", Transport.TLS: " in TLS"}
+_PLACES = {
+    Transport.PLAIN: BEFORE_LOGIN,
+    Transport.STLS: AFTER_STLS,
+    Transport.TLS: IN_TLS,
+}
 
 # Optional commands that a server without CAPA may have all the same.
 _OPTIONAL = {"TOP": "TOP 1 0", "UIDL": "UIDL"}
@@ -79,7 +83,7 @@ class Observed:
 
     def listed(self, transport: Transport) -> Mapping[str, Sequence[str]] | None:
         """The capabilities before the login on a transport, None without CAPA."""
-        return self.capabilities.get(State.AUTHORIZATION.value + _LAYERS[transport])
+        return self.capabilities.get(_PLACES[transport])
 
     @property
     def transport(self) -> Transport:
@@ -121,7 +125,7 @@ class Observed:
     def announced_on(self, transport: Transport) -> dict[str, tuple[str, ...]] | None:
         """The capabilities with their arguments, those after the login first; None without CAPA."""
         before = self.listed(transport)
-        after = self.capabilities.get(State.TRANSACTION.value, {})
+        after = self.capabilities.get(AFTER_LOGIN, {})
         if transport is not self.transport:
             after = {tag: words for tag, words in after.items() if tag not in _OF_THE_LAYER}
         if before is None and not after:
@@ -245,7 +249,7 @@ def _look_before_login(observed: Observed, session: Session) -> Observed:
         return replace(observed, features=frozenset(features))
     return replace(
         observed,
-        capabilities={State.AUTHORIZATION.value + _LAYERS[observed.transport]: listed},
+        capabilities={_PLACES[observed.transport]: listed},
         features=frozenset(features | _features(listed)),
     )
 
@@ -289,7 +293,7 @@ def _look_into_layer(
     lists = observed.capabilities
     if listed is not None:
         features |= _features(listed)
-        lists = {**lists, State.AUTHORIZATION.value + _LAYERS[layer]: listed}
+        lists = {**lists, _PLACES[layer]: listed}
     version = observed.tls_version or session.tls_version
     session.close()
     elsewhere = {**observed.elsewhere, layer.value: sorted(features)}
@@ -419,7 +423,7 @@ def _look_after_login(observed: Observed, session: Session) -> Observed:
     features = set(observed.features)
     by_state = dict(observed.capabilities)
     if listed is not None:
-        by_state[State.TRANSACTION.value] = listed
+        by_state[AFTER_LOGIN] = listed
         features |= _features(listed)
     for feature, line in _OPTIONAL.items():
         if feature not in features and _is_offered(session, line):

@@ -24,7 +24,7 @@ from pop3spec.connection import (
 )
 from pop3spec.protocol.commands import State, is_multiline, keyword
 from pop3spec.protocol.listings import timestamps
-from pop3spec.protocol.sasl import decoded
+from pop3spec.protocol.sasl import BASE64, decoded
 from pop3spec.rulebook.checks import judge
 from pop3spec.rulebook.history import Filling, History, says_later
 from pop3spec.rulebook.judgement import Broken, Held
@@ -764,7 +764,7 @@ def _is_utf8(octets: bytes) -> bool:
     return True
 
 
-_ANSWER = re.compile(rb"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?|\*")
+_ANSWER = re.compile(BASE64 + rb"|\*")
 
 
 def problem_of_answer(line: bytes) -> str:

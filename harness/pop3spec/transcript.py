@@ -5,10 +5,11 @@ nothing about right or wrong.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
+from types import MappingProxyType
 from typing import TypeVar
 
 from pop3spec.protocol.commands import arguments, keyword
@@ -16,6 +17,7 @@ from pop3spec.protocol.listings import (
     DropListing,
     ScanListing,
     UniqueIdListing,
+    capabilities,
     drop_listing,
     scan_listing,
     unique_id_listing,
@@ -124,6 +126,13 @@ class Exchange:
         if self.keyword != "UIDL":
             return None
         return _read_all(self.listing_texts, unique_id_listing)
+
+    @cached_property
+    def capabilities(self) -> Mapping[str, tuple[str, ...]] | None:
+        """The list that CAPA is answered with, None without one."""
+        if not self.is_ok or self.keyword != "CAPA" or self.reply is None:
+            return None
+        return MappingProxyType(capabilities(self.reply)) if self.reply.is_multiline else None
 
     @property
     def listing_texts(self) -> tuple[bytes, ...] | None:

@@ -69,7 +69,7 @@ def capabilities(reply: Reply) -> dict[str, tuple[str, ...]]:
     """The capability list of a positive reply to CAPA: tag in upper case -> all its arguments."""
     listed: dict[str, tuple[str, ...]] = {}
     for line in reply.lines:
-        words = line.decode("latin-1").split()
+        words = [word.decode("latin-1") for word in line.split()]
         if words:
             tag = words[0].upper()
             listed[tag] = (*listed.get(tag, ()), *words[1:])

@@ -13,6 +13,9 @@ BASE64 = rb"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
 
 _BASE64 = re.compile(BASE64)
 
+# RFC 4422, section 3.1.
+MECHANISM_NAME = re.compile(r"[A-Z0-9_-]{1,20}")
+
 
 def decoded(octets: bytes) -> bytes | None:
     """The octets that base64 stands for."""

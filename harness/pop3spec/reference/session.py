@@ -5,7 +5,6 @@ with one job, so that a fault can replace a step and leave all others honest.
 """
 
 import base64
-import binascii
 import re
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pop3spec import __version__
 from pop3spec.protocol.commands import COMMANDS, Argument, State
 from pop3spec.protocol.replies import CRLF, TERMINATOR, stuff
+from pop3spec.protocol.sasl import decoded
 from pop3spec.reference.languages import LANGUAGES, Language, language_for
 from pop3spec.reference.maildrops import Maildrops, Message
 from pop3spec.reference.offer import Cleartext, Offer
@@ -45,8 +45,6 @@ CAPABILITIES = (
     b"EXPIRE NEVER",
     b"IMPLEMENTATION pop3spec-" + __version__.encode(),
 )
-# Base64 whose padding is where it belongs (RFC 5034, section 4).
-_BASE64 = re.compile(rb"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 
 # Keyword -> the step that performs the command.
 HANDLERS: Mapping[str, str] = {
@@ -392,7 +390,7 @@ class Session:
 
     def decoded(self, text: bytes) -> bytes | None:
         """What base64 stands for, None where a single character is wrong."""
-        return binascii.a2b_base64(text) if _BASE64.fullmatch(text) else None
+        return decoded(text)
 
     def step(self, step: Step) -> bytes:
         """Go on with the exchange, or end it."""

@@ -11,7 +11,7 @@ from hashlib import sha256
 from types import MappingProxyType
 
 from pop3spec.protocol.commands import COMMANDS, State, message_number
-from pop3spec.protocol.listings import DropListing, capabilities
+from pop3spec.protocol.listings import DropListing
 from pop3spec.protocol.sasl import client_nonce, directives, server_first
 from pop3spec.transcript import End, Exchange, Kind
 
@@ -368,9 +368,9 @@ class History:
             refused = exchange.is_err and is_plain and not says_later(exchange)
             refusals = self.capa_refused_on | {exchange.secure}
             return {"capa_refused_on": refusals} if refused else {}
-        if not exchange.reply.is_multiline:
+        listed = exchange.capabilities
+        if listed is None:
             return {}
-        listed = MappingProxyType(capabilities(exchange.reply))
         place = (exchange.secure, self.state)
         return {"capabilities": listed, "lists": MappingProxyType({**self.lists, place: listed})}
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from pop3spec.protocol.codes import registered, response_code
 from pop3spec.protocol.commands import State
-from pop3spec.protocol.listings import capabilities, timestamps
+from pop3spec.protocol.listings import timestamps
 from pop3spec.protocol.sasl import server_error, server_first
 from pop3spec.protocol.text import show
 from pop3spec.rulebook.history import (
@@ -185,11 +185,7 @@ _REGISTERED = frozenset(
 
 def _listed(exchange: Exchange) -> Capabilities | None:
     """The capability list in either state."""
-    if exchange.keyword != "CAPA" or exchange.arguments or not exchange.is_ok:
-        return None
-    if exchange.reply is None or not exchange.reply.is_multiline:
-        return None
-    return capabilities(exchange.reply)
+    return None if exchange.arguments else exchange.capabilities
 
 
 def repeated_tag(exchange: Exchange, before: History) -> str | None:

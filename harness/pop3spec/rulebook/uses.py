@@ -1,9 +1,10 @@
 """Which capabilities an exchange uses, and whether they work: evidence for the truth of CAPA."""
 
-import re
 from collections.abc import Iterator
 
+from pop3spec.protocol.codes import response_code
 from pop3spec.protocol.commands import State
+from pop3spec.protocol.sasl import MECHANISM_NAME
 from pop3spec.rulebook.history import History, number_of, sasl_of, says_later
 from pop3spec.transcript import Exchange, Kind
 
@@ -17,15 +18,12 @@ AFTER_LOGIN = State.TRANSACTION.value
 
 # Response codes whose capability has said that they come, by their first level.
 _CODES = {
-    b"AUTH": ("RESP-CODES", "AUTH-RESP-CODE"),
-    b"IN-USE": ("RESP-CODES",),
-    b"LOGIN-DELAY": ("RESP-CODES", "LOGIN-DELAY"),
-    b"SYS": ("RESP-CODES",),
-    b"UTF8": ("RESP-CODES",),
+    "AUTH": ("RESP-CODES", "AUTH-RESP-CODE"),
+    "IN-USE": ("RESP-CODES",),
+    "LOGIN-DELAY": ("RESP-CODES", "LOGIN-DELAY"),
+    "SYS": ("RESP-CODES",),
+    "UTF8": ("RESP-CODES",),
 }
-
-# RFC 4422, section 3.1.
-_NAME = re.compile(r"[A-Z0-9_-]{1,20}")
 
 
 def place_of(exchange: Exchange, before: History) -> str:
@@ -51,9 +49,8 @@ def uses(exchange: Exchange, before: History) -> Iterator[Use]:
         return
     place = place_of(exchange, before)
     if exchange.is_err:
-        code = exchange.reply.text.upper().partition(b"]")[0].removeprefix(b"[").split(b"/")[0]
-        if exchange.reply.text.startswith(b"["):
-            yield from ((each, place, True) for each in _CODES.get(code, ()))
+        level = (response_code(exchange.reply.text) or "").partition("/")[0]
+        yield from ((each, place, True) for each in _CODES.get(level, ()))
         if says_later(exchange):
             return
     yield from _of_command(exchange, before, place)
@@ -96,7 +93,7 @@ def _is_there(exchange: Exchange, before: History) -> bool:
 
 def _of_mechanism(exchange: Exchange, before: History, place: str) -> Iterator[Use]:
     running = sasl_of(exchange, before)
-    if running is None or place == AFTER_LOGIN or not _NAME.fullmatch(running.mechanism):
+    if running is None or place == AFTER_LOGIN or not MECHANISM_NAME.fullmatch(running.mechanism):
         return
     if exchange.is_ok:
         yield f"SASL {running.mechanism}", place, True

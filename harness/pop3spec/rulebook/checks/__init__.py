@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pop3spec.protocol.commands import State
 from pop3spec.rulebook.checks.capabilities import (
     capa_with_stls,
+    kept_after_login,
     mechanism_names,
-    sasl_after_login,
     stls_announced,
 )
 from pop3spec.rulebook.checks.commands import (
@@ -40,7 +40,6 @@ from pop3spec.rulebook.checks.extensions import (
     same_list,
     smallest_period,
     tag_arguments,
-    user_after_login,
     user_token,
 )
 from pop3spec.rulebook.checks.framing import (
@@ -66,7 +65,6 @@ from pop3spec.rulebook.checks.internationalisation import (
     list_size,
     matching_language,
     selected_language,
-    utf8_after_login,
     utf8_code,
     utf8_in_transaction,
     utf8_text,
@@ -218,7 +216,7 @@ CHECKS: Mapping[str, Check] = {
     "rfc2449-5-same-arguments": same_arguments,
     "rfc2449-5-same-list": same_list,
     "rfc2449-6-tag-arguments": tag_arguments,
-    "rfc2449-6.2-user-after-login": user_after_login,
+    "rfc2449-6.2-user-after-login": kept_after_login("USER"),
     "rfc2449-6.5-login-delay-form": login_delay_form,
     "rfc2449-6.5-largest-delay": largest_delay,
     "rfc2449-6.5-user-token": user_token,
@@ -234,7 +232,7 @@ CHECKS: Mapping[str, Check] = {
     "rfc2595-4-nothing-in-clear": nothing_in_clear,
     "rfc8314-3.4-close-alert": close_alert,
     "rfc8314-4-tls-1-2": recent_tls,
-    "rfc5034-3-sasl-after-login": sasl_after_login,
+    "rfc5034-3-sasl-after-login": kept_after_login("SASL"),
     "rfc5034-4-auth-in-transaction": auth_in_transaction,
     "rfc5034-4-challenge": challenge_line,
     "rfc5034-4-empty-challenge": empty_challenge,
@@ -251,7 +249,7 @@ CHECKS: Mapping[str, Check] = {
     "rfc5802-7-server-final-message": scram_final,
     "rfc7628-3.2.2-error-result": oauth_error,
     "rfc7628-3.2.3-error-sequence": oauth_error_sequence,
-    "rfc6856-2-utf8-after-login": utf8_after_login,
+    "rfc6856-2-utf8-after-login": kept_after_login("UTF8"),
     "rfc6856-2-utf8-in-transaction": utf8_in_transaction,
     "rfc6856-2.1-list-size": list_size,
     "rfc6856-3.2-selected-language": selected_language,

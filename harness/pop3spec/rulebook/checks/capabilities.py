@@ -1,27 +1,39 @@
-"""Checks of capability lists about TLS and SASL (RFC 2595, RFC 4422, RFC 5034)."""
+"""Checks of capability lists about TLS and SASL (RFC 2595, RFC 4422, RFC 5034).
 
-import re
+And what checks read of a list, whatever they are about.
+"""
 
 from pop3spec.protocol.commands import State
-from pop3spec.rulebook.history import History, says_later
-from pop3spec.rulebook.judgement import HELD, Broken, Judgement, is_judged, quote
+from pop3spec.protocol.sasl import MECHANISM_NAME
+from pop3spec.rulebook.history import Capabilities, History, says_later
+from pop3spec.rulebook.judgement import HELD, Broken, Check, Judgement, is_judged, quote
 from pop3spec.transcript import Exchange
 
-# RFC 4422, section 3.1.
-_MECHANISM = re.compile(rb"[A-Z0-9_-]{1,20}")
+
+def listed(exchange: Exchange, before: History) -> Capabilities | None:
+    """What a positive reply to CAPA announces, None where that is not to be judged."""
+    if exchange.arguments or not is_judged(exchange, before):
+        return None
+    return exchange.capabilities
 
 
-def _listed(exchange: Exchange, before: History) -> dict[bytes, tuple[bytes, ...]] | None:
-    """What a positive reply to CAPA announces: tags in upper case, arguments of all their lines."""
-    if exchange.keyword != "CAPA" or exchange.arguments or not is_judged(exchange, before):
+def listed_before_login(exchange: Exchange, before: History) -> Capabilities | None:
+    """After the login, what was announced before it at the same security layer."""
+    if before.state is not State.TRANSACTION:
         return None
-    if not exchange.is_ok or exchange.reply is None or not exchange.reply.is_multiline:
-        return None
-    listed: dict[bytes, tuple[bytes, ...]] = {}
-    for words in filter(None, map(bytes.split, exchange.reply.lines)):
-        tag, *arguments = words
-        listed[tag.upper()] = (*listed.get(tag.upper(), ()), *arguments)
-    return listed
+    return before.lists.get((exchange.secure, State.AUTHORIZATION))
+
+
+def kept_after_login(tag: str) -> Check:
+    """A check: the capability, if announced before the login, is announced after it."""
+
+    def kept(exchange: Exchange, before: History) -> Judgement:
+        now, earlier = listed(exchange, before), listed_before_login(exchange, before)
+        if now is None or earlier is None or tag not in earlier:
+            return None
+        return HELD if tag in now else Broken(f"no {tag} after the login, where it was before")
+
+    return kept
 
 
 def capa_with_stls(exchange: Exchange, before: History) -> Judgement:
@@ -43,34 +55,23 @@ def capa_with_stls(exchange: Exchange, before: History) -> Judgement:
 
 def stls_announced(exchange: Exchange, before: History) -> Judgement:
     """Neither inside TLS nor after the login is STLS announced."""
-    listed = _listed(exchange, before)
-    if listed is None or not (exchange.secure or before.state is State.TRANSACTION):
+    now = listed(exchange, before)
+    if now is None or not (exchange.secure or before.state is State.TRANSACTION):
         return None
-    if b"STLS" not in listed:
+    if "STLS" not in now:
         return HELD
     where = "inside TLS" if exchange.secure else "in the TRANSACTION state"
     return Broken(f"STLS in the capability list {where}")
 
 
-def sasl_after_login(exchange: Exchange, before: History) -> Judgement:
-    """SASL that was announced before the login is announced after it."""
-    listed = _listed(exchange, before)
-    if listed is None or before.state is not State.TRANSACTION:
-        return None
-    earlier = before.lists.get((exchange.secure, State.AUTHORIZATION))
-    if earlier is None or "SASL" not in earlier:
-        return None
-    return HELD if b"SASL" in listed else Broken("no SASL after the login, where it was before")
-
-
 def mechanism_names(exchange: Exchange, before: History) -> Judgement:
     """Each mechanism has a name of capitals, digits, hyphens and underscores, and is named once."""
-    names = (_listed(exchange, before) or {}).get(b"SASL")
+    names = (listed(exchange, before) or {}).get("SASL")
     if not names:
         return None
     for name in names:
-        if not _MECHANISM.fullmatch(name):
-            return Broken(f"{quote(name)} as the name of a mechanism")
+        if not MECHANISM_NAME.fullmatch(name):
+            return Broken(f"{quote(name.encode('latin-1'))} as the name of a mechanism")
         if names.count(name) > 1:
-            return Broken(f"the mechanism {quote(name)} named twice")
+            return Broken(f"the mechanism {quote(name.encode('latin-1'))} named twice")
     return HELD

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from pop3spec.protocol.commands import State
-from pop3spec.protocol.listings import capabilities
+from pop3spec.rulebook.checks.capabilities import listed, listed_before_login
 from pop3spec.rulebook.history import Capabilities, History, says_later
 from pop3spec.rulebook.judgement import (
     HELD,
@@ -35,29 +35,9 @@ _NUMBER = re.compile(r"[0-9]{1,20}")
 _NEVER = "NEVER"
 
 
-def _is_list(exchange: Exchange, before: History) -> bool:
-    """CAPA is answered with a list."""
-    if exchange.keyword != "CAPA" or exchange.arguments or not is_judged(exchange, before):
-        return False
-    return exchange.is_ok and exchange.reply is not None and exchange.reply.is_multiline
-
-
-def _announced(exchange: Exchange, before: History) -> Capabilities | None:
-    if not _is_list(exchange, before) or exchange.reply is None:
-        return None
-    return capabilities(exchange.reply)
-
-
-def _earlier(exchange: Exchange, before: History) -> Capabilities | None:
-    """After the login, what was announced before it."""
-    if before.state is not State.TRANSACTION:
-        return None
-    return before.lists.get((exchange.secure, State.AUTHORIZATION))
-
-
 def _of_tag(exchange: Exchange, before: History, *tags: str) -> Iterator[tuple[str, ...]]:
     """The words of each line with one of these tags, which is in upper case then."""
-    if not _is_list(exchange, before) or exchange.reply is None:
+    if listed(exchange, before) is None or exchange.reply is None:
         return
     for line in exchange.reply.lines:
         tag, *arguments = line.decode("latin-1").split() or [""]
@@ -89,7 +69,7 @@ def both_states(exchange: Exchange, before: History) -> Judgement:
 
 def capability_line(exchange: Exchange, before: History) -> Judgement:
     """A tag of printable ASCII without a dot, and each parameter behind one blank."""
-    if not _is_list(exchange, before) or exchange.reply is None:
+    if listed(exchange, before) is None or exchange.reply is None:
         return None
     for line in exchange.reply.lines:
         if not _CAPABILITY.fullmatch(line):
@@ -99,7 +79,7 @@ def capability_line(exchange: Exchange, before: History) -> Judgement:
 
 def line_length(exchange: Exchange, before: History) -> Judgement:
     """No line of the list has more than 512 octets with its CRLF."""
-    if not _is_list(exchange, before) or exchange.reply is None:
+    if listed(exchange, before) is None or exchange.reply is None:
         return None
     longest = max(map(len, exchange.reply.wire_lines), default=0)
     return HELD if longest <= _MAX_LINE else Broken(f"a line of {longest} octets")
@@ -107,24 +87,16 @@ def line_length(exchange: Exchange, before: History) -> Judgement:
 
 def announced_after_login(exchange: Exchange, before: History) -> Judgement:
     """What was announced before the login is announced after it."""
-    now, earlier = _announced(exchange, before), _earlier(exchange, before)
+    now, earlier = listed(exchange, before), listed_before_login(exchange, before)
     if now is None or earlier is None or earlier.keys() <= _JUDGED_APART:
         return None
     missing = earlier.keys() - _JUDGED_APART - now.keys()
     return Broken(f"no {_in_words(missing)}, announced before the login") if missing else HELD
 
 
-def user_after_login(exchange: Exchange, before: History) -> Judgement:
-    """USER that was announced before the login is announced after it."""
-    now, earlier = _announced(exchange, before), _earlier(exchange, before)
-    if now is None or earlier is None or "USER" not in earlier:
-        return None
-    return HELD if "USER" in now else Broken("no USER after the login, where it was before")
-
-
 def same_arguments(exchange: Exchange, before: History) -> Judgement:
     """SASL and UTF8 have the same arguments before and after the login; others have none."""
-    now, earlier = _announced(exchange, before), _earlier(exchange, before)
+    now, earlier = listed(exchange, before), listed_before_login(exchange, before)
     if now is None or earlier is None:
         return None
     return _compared(now, earlier, "before the login")
@@ -135,7 +107,7 @@ def same_list(exchange: Exchange, before: History) -> Judgement:
 
     But for STLS, which a server may refuse behind UTF8 (RFC 6856, section 2.1) and USER.
     """
-    now = _announced(exchange, before)
+    now = listed(exchange, before)
     earlier = before.lists.get((exchange.secure, before.state))
     if now is None or earlier is None:
         return None
@@ -233,7 +205,7 @@ def user_token(exchange: Exchange, before: History) -> Judgement:
     """What is another value after the login has had the word USER before it."""
     judgement: Judgement = None
     for tag in (_DELAY, _PERIOD):
-        values, earlier = _values(exchange, before, tag), _earlier(exchange, before)
+        values, earlier = _values(exchange, before, tag), listed_before_login(exchange, before)
         if values is None or earlier is None or values[0] == values[1]:
             continue
         if "USER" not in map(str.upper, earlier[tag]):
@@ -244,7 +216,7 @@ def user_token(exchange: Exchange, before: History) -> Judgement:
 
 def _values(exchange: Exchange, before: History, tag: str) -> tuple[float, float] | None:
     """What a capability tells before and after the login."""
-    now, earlier = _announced(exchange, before), _earlier(exchange, before)
+    now, earlier = listed(exchange, before), listed_before_login(exchange, before)
     if now is None or earlier is None:
         return None
     bound, own = _value(tag, earlier.get(tag, ())), _value(tag, now.get(tag, ()))
@@ -252,7 +224,7 @@ def _values(exchange: Exchange, before: History, tag: str) -> tuple[float, float
 
 
 def _differing(exchange: Exchange, before: History, tag: str) -> str:
-    lists = (_announced(exchange, before), _earlier(exchange, before))
+    lists = (listed(exchange, before), listed_before_login(exchange, before))
     lines = (" ".join((tag, *(each or {}).get(tag, ()))).encode("latin-1") for each in lists)
     now, earlier = map(quote, lines)
     return f"{now} after the login, {earlier} before it"

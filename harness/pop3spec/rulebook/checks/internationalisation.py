@@ -3,7 +3,6 @@
 import re
 
 from pop3spec.protocol.commands import State
-from pop3spec.protocol.listings import capabilities
 from pop3spec.rulebook.history import History, number_of
 from pop3spec.rulebook.judgement import (
     HELD,
@@ -32,20 +31,6 @@ def _announces(before: History, tag: str) -> bool:
 
 
 # --- UTF8 (section 2) ---
-
-
-def utf8_after_login(exchange: Exchange, before: History) -> Judgement:
-    """UTF8 that was announced before the login is announced after it."""
-    if not is_positive(exchange, "CAPA") or exchange.arguments or not is_judged(exchange, before):
-        return None
-    if exchange.reply is None or not exchange.reply.is_multiline:
-        return None
-    earlier = before.lists.get((exchange.secure, State.AUTHORIZATION))
-    if before.state is not State.TRANSACTION or earlier is None or "UTF8" not in earlier:
-        return None
-    if "UTF8" in capabilities(exchange.reply):
-        return HELD
-    return Broken("no UTF8 after the login, where it was before")
 
 
 def utf8_in_transaction(exchange: Exchange, before: History) -> Judgement:
