@@ -27,22 +27,17 @@ from pop3spec.options import OPTIONS
 from pop3spec.probe import observed_from, reach
 from pop3spec.report.exit_code import ExitCode, exit_code
 from pop3spec.report.known import apply_known
-from pop3spec.report.rows import RuleRow, ScenarioRow, fails_run, observation_rows, rule_rows
+from pop3spec.report.reports import WRITTEN, write_reports
+from pop3spec.report.results import Results
+from pop3spec.report.rows import ScenarioRow, fails_run
 from pop3spec.report.summary import failure_text, summary_lines
-from pop3spec.report.truth import Cell, truth, truth_table
-from pop3spec.rulebook.observers import Seen
-from pop3spec.rulebook.over_sessions import (
-    SessionFacts,
-    facts_from,
-    judge_sessions,
-    observe_sessions,
-)
-from pop3spec.rulebook.rules import rulebook, rules_digest
-from pop3spec.rulebook.uses import Use
+from pop3spec.report.truth import truth_table
+from pop3spec.rulebook.rules import rulebook
 from pop3spec.run import Run, Task
 from pop3spec.scenario import Scenario, ScenarioError
 from pop3spec.session import Recorder
 from pop3spec.settings import Settings, settings_from
+from pop3spec.tally import Tally, evidence_of
 from pop3spec.target import TargetError, Transport
 from pop3spec.transcript import Masker
 from pop3spec.verdict import Finding, Outcome, Verdict, verdict_of, worst
@@ -71,10 +66,8 @@ class _State:
         self.files = files
         self.run: Run | None = None
         self.embedded: Embedded | None = None
-        self.rows: list[ScenarioRow] = []
-        self.facts: list[SessionFacts] = []
-        self.seen: set[Seen] = set()
-        self.uses: set[Use] = set()
+        self.tally = Tally()
+        self.results: Results | None = None
         self.observed: dict[str, Any] = {}
         self.started = datetime.datetime.now(datetime.UTC)
         self.begun = time.monotonic()
@@ -172,10 +165,7 @@ class _State:
             rules=(),
             replay=self.replay(()),
         )
-        self.rows.append(self.known(row))
-        self.facts += outcome.facts
-        self.seen |= outcome.observations
-        self.uses |= outcome.uses
+        self.tally.take(evidence_of(self.known(row), outcome))
 
     def known(self, row: ScenarioRow) -> ScenarioRow:
         """The row with what is a known deviation marked, and no secret in its words."""
@@ -480,16 +470,7 @@ def pytest_runtest_makereport(
     if call.when == "call" or (call.when == "setup" and not report.passed):
         outcome = outcome or _outcome_of(item, report)
         row = _row_of(item, outcome)
-        report.pop3spec_row = row.to_data()  # type: ignore[attr-defined]  # our own attribute
-        report.pop3spec_facts = [  # type: ignore[attr-defined]  # our own attribute
-            {**facts.as_data(), "test": row.id} for facts in outcome.facts
-        ]
-        report.pop3spec_observations = [  # type: ignore[attr-defined]  # our own attribute
-            list(seen) for seen in sorted(outcome.observations)
-        ]
-        report.pop3spec_uses = [  # type: ignore[attr-defined]  # our own attribute
-            list(use) for use in sorted(outcome.uses)
-        ]
+        report.pop3spec = evidence_of(row, outcome)  # type: ignore[attr-defined]  # our own
     return report
 
 
@@ -566,18 +547,9 @@ class _Rows:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take what a test's report carries."""
-        row = getattr(report, "pop3spec_row", None)
-        if row is None:
-            return
-        self._state.rows.append(ScenarioRow.from_data(row))
-        facts = getattr(report, "pop3spec_facts", ())
-        self._state.facts += [facts_from(each) for each in facts]
-        self._state.seen.update(
-            (name, value) for name, value in getattr(report, "pop3spec_observations", ())
-        )
-        self._state.uses.update(
-            (name, place, works) for name, place, works in getattr(report, "pop3spec_uses", ())
-        )
+        evidence = getattr(report, "pop3spec", None)
+        if evidence is not None:
+            self._state.tally.take(evidence)
 
 
 # --- Python tests of the target ---
@@ -668,163 +640,87 @@ def _finish(session: pytest.Session, state: _State, exitstatus: int) -> None:
         state.problems += state.run.end()
     if state.embedded is not None:
         state.embedded.close()
-    if state.is_worker or not state.rows:
+    tally = state.tally
+    if state.is_worker or not tally.rows:
         return
-    state.rows += [state.known(row) for row in _rows_over_sessions(state)]
+    expire = state.run.expire if state.run is not None else set()
+    tally.rows += map(state.known, tally.rows_over_sessions(expire, state.replay))
     if state.settings.target is not None:
         _, state.stale = apply_known(
-            state.rows, state.settings.target.known_deviations, datetime.date.today()
+            tally.rows, state.settings.target.known_deviations, datetime.date.today()
         )
-    _write_reports(state)
+    results = state.results = _results(state)
+    _write(state, results)
     if exitstatus in (0, 1, 5):
         session.exitstatus = exit_code(
-            state.rows,
+            results.scenarios,
             state.stale,
             level=state.settings.level,
             require_complete=state.settings.require_complete,
             target_lost=lost,
-            rule_rows=rule_rows(rulebook(), state.rows),
+            rule_rows=results.rules,
         )
         if not state.is_reported and session.exitstatus == ExitCode.NOTHING_BROKEN:
             session.exitstatus = ExitCode.INTERNAL_ERROR
 
 
 def _may_be_lost(state: _State) -> bool:
-    return any(row.verdict is Verdict.BLOCKED for row in state.rows)
+    return any(row.verdict is Verdict.BLOCKED for row in state.tally.rows)
 
 
-def _rows_over_sessions(state: _State) -> Iterator[ScenarioRow]:
-    """The rules that only several sessions can break, as rows of their own."""
-    announced = state.run.expire if state.run is not None else set()
-    expires, keeps = bool(announced - {"NEVER"}), announced == {"NEVER"}
-    all_facts = [replace(facts, expires=expires, keeps=keeps) for facts in state.facts]
-    state.seen.update(observe_sessions(all_facts))
-    for judged in judge_sessions(all_facts):
-        got = getattr(judged.judgement, "got", "")
-        findings = (Finding(judged.rule, got, command="several sessions"),) if got else ()
-        beside = f" (sessions of {', '.join(judged.tests)})" if judged.tests else ""
-        outcome = Outcome(
-            verdict_of(findings, rulebook()),
-            f"{got}{beside}" if got else "",
-            findings,
-            frozenset({judged.rule}),
-        )
-        yield ScenarioRow.from_outcome(
-            outcome,
-            id=f"run::{judged.rule}",
-            title=rulebook()[judged.rule].summary,
-            file="",
-            line=0,
-            rules=(judged.rule,),
-            replay=state.replay([_path_of(test) for test in judged.tests]),
-        )
-
-
-def _path_of(test: str) -> str:
-    file, _, name = test.partition("::")
-    return f"scenarios/{file}.yaml::{name}" if name and "." not in file else test
-
-
-def _write_reports(state: _State) -> None:
-    from pop3spec.report.junit import write_junit
-    from pop3spec.report.results import results_document, write_results
-
-    settings = state.settings
-    seconds = time.monotonic() - state.begun
-    rules = rule_rows(rulebook(), state.rows)
+def _results(state: _State) -> Results:
     options = {
         name: value
         for name, _ in OPTIONS
-        if (value := settings.options.get(name.replace("-", "_"))) not in (None, False)
+        if (value := state.settings.options.get(name.replace("-", "_"))) not in (None, False)
         and name not in ("account", "target")
     }
-    document = results_document(
-        state.rows,
-        rules,
-        version=__version__,
-        rules_digest=rules_digest(),
-        target={"address": state.target_name, **_masked(state.observed, state.masker)},
+    return state.tally.results(
+        target={"address": state.target_name, **state.observed},
         started=state.started,
-        seconds=seconds,
-        seed=settings.seed,
+        seconds=time.monotonic() - state.begun,
+        seed=state.settings.seed,
         options=options,
-        capabilities=[_masked(cell.to_data(), state.masker) for cell in _truth_of(state, rules)],
-        observations=observation_rows(state.seen),
+        masker=state.masker,
     )
+
+
+def _write(state: _State, results: Results) -> None:
+    settings = state.settings
     try:
-        settings.report_dir.mkdir(parents=True, exist_ok=True)
-        write_results(settings.report_dir / "results.json", document)
-        write_junit(
-            settings.report_dir / "junit.xml",
-            state.rows,
+        write_reports(
+            settings.report_dir,
+            results,
             rulebook(),
-            started=state.started,
-            seconds=seconds,
-            target=state.target_name,
-            version=__version__,
-            seed=settings.seed,
             level=settings.level,
+            keep_transcripts=settings.keep_transcripts,
         )
-        _write_transcripts(state)
         state.is_reported = True
     except OSError as error:
         state.problems.append(f"the reports cannot be written: {error}")
 
 
-def _truth_of(state: _State, rules: Sequence[RuleRow]) -> list[Cell]:
-    """What CAPA announces beside what was seen to work."""
-    held = {
-        rule.id: rule.verdict is Verdict.PASS
-        for rule in rules
-        if rule.verdict in (Verdict.PASS, Verdict.WARN, Verdict.FAIL)
-    }
-    return truth(state.observed.get("capabilities", {}), state.uses, held)
-
-
-def _masked(value: Any, masker: Masker) -> Any:
-    """Plain data without secrets in its texts."""
-    match value:
-        case str():
-            return masker.mask_text(value)
-        case list():
-            return [_masked(each, masker) for each in value]
-        case dict():
-            return {masker.mask_text(key): _masked(each, masker) for key, each in value.items()}
-    return value
-
-
-def _write_transcripts(state: _State) -> None:
-    folder = state.settings.report_dir / "transcripts"
-    for row in state.rows:
-        name = row.id.replace("::", ".").replace("/", ".")
-        file = folder / f"{name}.txt"
-        failed = row.verdict in (Verdict.FAIL, Verdict.WARN, Verdict.ERROR)
-        if row.transcript and (failed or state.settings.keep_transcripts):
-            folder.mkdir(exist_ok=True)
-            file.write_text("\n".join(row.transcript) + "\n", encoding="utf-8")
-        else:
-            # What an earlier run left of the same scenario; other files are not ours.
-            file.unlink(missing_ok=True)
-
-
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """The summary, below pytest's own."""
     state = terminalreporter.config.stash.get(_STATE, None)
-    if state is None or state.is_worker or not state.rows:
+    if state is None or state.results is None:
         return
+    results = state.results
     terminalreporter.section(f"pop3spec: {state.target_name}")
     width = min(terminalreporter._tw.fullwidth, 100)
-    rules = rule_rows(rulebook(), state.rows)
     for line in summary_lines(
-        state.rows, rules, width=width, capabilities=truth_table(_truth_of(state, rules))
+        results.scenarios,
+        results.rules,
+        width=width,
+        capabilities=truth_table(results.capabilities),
     ):
         terminalreporter.write_line(line)
     for sentence in (*state.stale, *state.problems):
         terminalreporter.write_line(state.masker.mask_text(sentence))
-    if count := len({name for name, _ in state.seen}):
+    if count := len(results.observations):
         told = "1 observation" if count == 1 else f"{count} observations"
         terminalreporter.write_line(f"{told} where the RFCs leave freedom, in results.json")
-    where = f"reports in {state.settings.report_dir}: junit.xml, results.json"
+    where = f"reports in {state.settings.report_dir}: {', '.join(WRITTEN)}"
     terminalreporter.write_line(
         f"seed {state.settings.seed}; {where if state.is_reported else 'no reports'}"
     )

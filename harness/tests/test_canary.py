@@ -179,7 +179,7 @@ if where == "probe":
 elif where == "scenario":
     runner._Run._follow_steps = crash
 elif where == "reports":
-    plugin._write_reports = crash
+    plugin._results = crash
 elif where == "collection":
     plugin.YamlFile.collect = crash
 elif where == "thread":

@@ -35,7 +35,7 @@ PARTS: Mapping[str, str] = {
     "expectations": "protocol transcript scenario template",
     "maildrop": "target",
     "accounts": "target",
-    "probe": "protocol transcript target connection session maildrop accounts",
+    "probe": "protocol transcript target connection rulebook session maildrop accounts",
     "schedule": "verdict accounts",
     "runner": (
         "protocol transcript target rulebook verdict scenario template session maildrop accounts"
@@ -59,9 +59,10 @@ PARTS: Mapping[str, str] = {
     ),
     "options": "",
     "collected": "target rulebook scenario",
+    "tally": "transcript rulebook verdict report",
     "plugin": (
         "masking transcript target rulebook verdict scenario session maildrop probe settings run"
-        " embedded fixtures report options collected"
+        " embedded fixtures report options collected tally"
     ),
     "cli": "target rulebook scenario options collected reference register",
     "__main__": "cli",

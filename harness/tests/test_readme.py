@@ -179,7 +179,7 @@ def shape(text: str) -> list[str]:
 def assert_in(excerpt: list[str], lines: list[str]) -> None:
     starts = [number for number, line in enumerate(lines) if line == excerpt[0]]
     found = [lines[start : start + len(excerpt)] for start in starts]
-    assert excerpt in found, "\n".join(lines)
+    assert excerpt in found, "\n".join(lines[-60:])
 
 
 def test_the_failure_in_the_readme_is_what_comes(tmp_path: Path) -> None:
@@ -205,7 +205,12 @@ def test_the_failure_in_the_readme_is_what_comes(tmp_path: Path) -> None:
 def test_the_end_of_a_good_run_looks_as_in_the_readme(tmp_path: Path) -> None:
     good, _ = blocks(README, "text")
 
-    ended: Ended = judge_here(tmp_path, COLUMNS="88")
+    for _ in range(3):
+        ended: Ended = judge_here(tmp_path, COLUMNS="88")
+        # What this machine has no time for now is blocked, as it should be; the README is of
+        # one that has.
+        if "busy" not in ended.text:
+            break
 
     assert ended.code == 0, ended.text
     assert_in(shape(good), shape(ended.text))

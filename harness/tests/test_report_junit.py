@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from lxml import etree  # type: ignore[import-untyped]  # it carries no types
 
 from pop3spec.report.junit import write_junit
+from pop3spec.report.results import Results
 from pop3spec.report.rows import FindingRow, ScenarioRow
 from pop3spec.rulebook.rules import Level, rulebook
 from pop3spec.verdict import Verdict
@@ -53,17 +54,18 @@ PRACTISED = replace(PASS, verdict=Verdict.WARN, findings=(FindingRow(PRACTICE, "
 
 def written(directory: Path, *rows: ScenarioRow, level: Level = Level.MUST) -> Any:
     path = directory / "junit.xml"
-    write_junit(
-        path,
-        rows,
-        rulebook(),
+    results = Results(
+        version="1.0",
+        rules_digest="",
+        target={"address": "127.0.0.1:110"},
         started=datetime(2026, 11, 23, 5, 16, tzinfo=UTC),
         seconds=0.00002,
-        target="127.0.0.1:110",
-        version="1.0",
         seed=7,
-        level=level,
+        options={},
+        rules=(),
+        scenarios=rows,
     )
+    write_junit(path, results, rulebook(), level=level)
     return etree.parse(path).getroot()
 
 

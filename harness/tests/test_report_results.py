@@ -6,9 +6,18 @@ from typing import Any
 
 import pytest
 
-from pop3spec.report.results import as_json, results_document, without_secrets, write_results
+from pop3spec.report.results import (
+    Results,
+    ResultsError,
+    as_json,
+    read_results,
+    without_secrets,
+    write_results,
+)
 from pop3spec.report.rows import FindingRow, RuleRow, ScenarioRow, rule_rows
+from pop3spec.report.truth import Cell
 from pop3spec.rulebook.rules import rulebook
+from pop3spec.rulebook.uses import AFTER_LOGIN
 from pop3spec.verdict import Verdict
 
 MUST = "rfc1939-3-byte-stuffing"
@@ -31,7 +40,7 @@ FAIL = replace(
 )
 
 
-def document(*rows: ScenarioRow, **facts: Any) -> dict[str, Any]:
+def results(*rows: ScenarioRow, **facts: Any) -> Results:
     given: dict[str, Any] = {
         "version": "1.0",
         "rules_digest": "abc",
@@ -41,11 +50,16 @@ def document(*rows: ScenarioRow, **facts: Any) -> dict[str, Any]:
         "seed": 7,
         "options": {"level": "must"},
     }
-    return results_document(rows, rule_rows(rulebook(), rows), **(given | facts))
+    rules = tuple(rule_rows(rulebook(), rows))
+    return Results(scenarios=rows, rules=rules, **(given | facts))
+
+
+def document(*rows: ScenarioRow, **facts: Any) -> dict[str, Any]:
+    return results(*rows, **facts).to_data()
 
 
 def test_the_document_has_the_promised_keys() -> None:
-    found = document(PASS, FAIL, observations=[{"id": "b", "value": 1}, {"id": "a", "value": 2}])
+    found = document(PASS, FAIL, observations=({"id": "b", "value": 1}, {"id": "a", "value": 2}))
 
     assert list(found) == [
         "schema",
@@ -120,7 +134,7 @@ def test_the_written_file_is_whole_and_safe_to_print(tmp_path: Path) -> None:
     path = tmp_path / "reports" / "results.json"
     hostile = replace(FAIL, title="\x1b]0;x\x07 \u202e \ud800 漢\r\n", detail="\u200b")
 
-    write_results(path, document(hostile, target={"\x9b": "\x7f"}))
+    write_results(path, results(hostile, target={"\x9b": "\x7f"}))
 
     text = path.read_text("utf-8")
     assert text.endswith("}\n")
@@ -132,11 +146,11 @@ def test_the_written_file_is_whole_and_safe_to_print(tmp_path: Path) -> None:
 
 def test_a_write_that_fails_leaves_the_earlier_file(tmp_path: Path) -> None:
     path = tmp_path / "results.json"
-    write_results(path, document(PASS))
+    write_results(path, results(PASS))
     before = path.read_bytes()
 
     with pytest.raises(TypeError, match="no form in JSON"):
-        write_results(path, {"value": object()})
+        write_results(path, results(PASS, target={"value": object()}))
 
     assert path.read_bytes() == before
 
@@ -169,3 +183,49 @@ def test_values_of_python_have_a_form_in_json() -> None:
 
     assert as_json(values) == [{"value": None}, ["a", "b"], "2026-01-02", "x", "pass", [None]]
     assert as_json(datetime(2026, 1, 2, tzinfo=UTC)) == "2026-01-02T00:00:00+00:00"
+
+
+# --- Reading ---
+
+
+def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    cells = (
+        Cell("TOP", AFTER_LOGIN, True, (), True),
+        Cell("X", AFTER_LOGIN, False, (), None, True),
+    )
+    write_results(path, results(FAIL, PASS, capabilities=cells, target={"address": "a:1"}))
+
+    read = read_results(path)
+
+    write_results(tmp_path / "again.json", read)
+    assert (tmp_path / "again.json").read_bytes() == path.read_bytes()
+    assert read.capabilities == cells
+    assert read.started == datetime(2026, 11, 23, 5, 16, tzinfo=UTC)
+
+
+NO_RESULTS = {
+    "nothing": (None, "No such file"),
+    "no JSON": ("{", "no JSON in UTF-8"),
+    "another JSON": ("[]", "no results"),
+    "no version": ("{}", "no results"),
+    "a later version": ('{"schema": 2}', "a later pop3spec"),
+    "a part": ('{"schema": 1}', "damaged"),
+    "too deep": ("[" * 100_000, "no JSON in UTF-8"),
+}
+
+
+@pytest.mark.parametrize("text, problem", NO_RESULTS.values(), ids=NO_RESULTS)
+def test_what_is_no_file_of_results_is_told_in_a_sentence(
+    tmp_path: Path, text: str | None, problem: str
+) -> None:
+    path = tmp_path / "results.json"
+    if text is not None:
+        path.write_text(text, "utf-8")
+
+    with pytest.raises(ResultsError) as told:
+        read_results(path)
+
+    assert str(told.value).startswith(f"{path}: ")
+    assert problem in str(told.value)
+    assert "\n" not in str(told.value)

@@ -6,14 +6,13 @@ before and the properties are added to its tree.
 """
 
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Iterator, Mapping
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pop3spec.report.files import replace_file
-from pop3spec.report.results import utc_time
+from pop3spec.report.results import Results, utc_time
 from pop3spec.report.rows import ScenarioRow, by_severity, fails_run, ordered
 from pop3spec.report.summary import failure_text
 from pop3spec.report.text import one_line
@@ -29,14 +28,9 @@ _SKIPPED = {
 
 def write_junit(
     path: Path,
-    rows: Iterable[ScenarioRow],
+    results: Results,
     rulebook: Mapping[str, Rule],
     *,
-    started: datetime,
-    seconds: float,
-    target: str,
-    version: str,
-    seed: int,
     level: Level = Level.MUST,
     suite_name: str = "pop3spec",
 ) -> None:
@@ -44,15 +38,17 @@ def write_junit(
     # Only the process that writes the report pays for this import.
     from junit_xml import TestSuite  # type: ignore[import-untyped]  # it carries no types
 
-    rows = ordered(rows)
+    rows = ordered(results.scenarios)
+    told = {"target": results.target.get("address", ""), "version": results.version}
     suite = TestSuite(
         one_line(suite_name),
         [_case(row, rulebook, level) for row in rows],
-        timestamp=utc_time(started),
-        properties={"target": one_line(target), "version": one_line(version), "seed": str(seed)},
+        timestamp=utc_time(results.started),
+        properties={name: one_line(str(value)) for name, value in told.items()}
+        | {"seed": str(results.seed)},
     ).build_xml_doc()
     # Its own sum may be written as 1e-05, which is no number to the schema.
-    suite.set("time", f"{seconds:.3f}")
+    suite.set("time", f"{results.seconds:.3f}")
     for row, case in zip(rows, suite.iter("testcase"), strict=True):
         case.set("time", f"{row.seconds:.3f}")
         case.insert(0, _properties(row, rulebook, level))

@@ -3,17 +3,18 @@
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, is_dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, is_dataclass
 from datetime import UTC, date, datetime
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pop3spec.protocol.text import show
 from pop3spec.report.files import replace_file
 from pop3spec.report.rows import Data, RuleRow, ScenarioRow, ordered
 from pop3spec.report.text import visible
+from pop3spec.report.truth import Cell
 from pop3spec.verdict import Verdict
 
 SCHEMA = 1
@@ -26,41 +27,94 @@ _WITHOUT_TRANSCRIPT = (Verdict.PASS, Verdict.NOT_APPLICABLE)
 _USERINFO = re.compile(r"(://[^:/@\s]*):\S*@")
 
 
-def results_document(
-    rows: Iterable[ScenarioRow],
-    rule_rows: Iterable[RuleRow],
-    *,
-    version: str,
-    rules_digest: str,
-    target: Mapping[str, Any],
-    started: datetime,
-    seconds: float,
-    seed: int,
-    options: Mapping[str, Any],
-    capabilities: Iterable[Any] = (),
-    observations: Iterable[Mapping[str, Any]] = (),
-) -> Data:
-    """What results.json says: plain data, safe to print."""
-    document = {
-        "schema": SCHEMA,
-        "suite": {"version": version, "rules_digest": rules_digest},
-        "target": target,
-        "started": utc_time(started),
-        "seconds": round(seconds, 3),
-        "seed": seed,
-        "options": without_secrets(options),
-        "rules": [rule.to_data() for rule in rule_rows],
-        "scenarios": [_scenario(row) for row in ordered(rows)],
-        "capabilities": list(capabilities),
-        "observations": sorted(observations, key=lambda observation: str(observation["id"])),
-    }
-    plain: Data = as_json(document)
-    return plain
+class ResultsError(Exception):
+    """A file of results that cannot be used; the message names it and the mend."""
 
 
-def write_results(path: Path, document: Mapping[str, Any]) -> None:
-    """Write the document in one step, as UTF-8 with a line end at its end."""
-    text = json.dumps(as_json(document), ensure_ascii=False, indent=2, allow_nan=False)
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """Everything that a run found: what results.json says, as values.
+
+    `target` is what was observed of it, `observations` are `{"id", "value"}`. Times are
+    aware of their zone, `seconds` is the wall time of the run.
+    """
+
+    version: str
+    rules_digest: str
+    target: Mapping[str, Any]
+    started: datetime
+    seconds: float
+    seed: int
+    options: Mapping[str, Any]
+    rules: tuple[RuleRow, ...]
+    scenarios: tuple[ScenarioRow, ...]
+    capabilities: tuple[Cell, ...] = ()
+    observations: tuple[Mapping[str, Any], ...] = ()
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Self:
+        """Read what `to_data` made, or an earlier version; KeyError, TypeError or ValueError."""
+        return cls(
+            version=data["suite"]["version"],
+            rules_digest=data["suite"]["rules_digest"],
+            target=data["target"],
+            started=datetime.fromisoformat(data["started"]),
+            seconds=data["seconds"],
+            seed=data["seed"],
+            options=data["options"],
+            rules=tuple(map(RuleRow.from_data, data["rules"])),
+            scenarios=tuple(map(ScenarioRow.from_data, data["scenarios"])),
+            capabilities=tuple(map(Cell.from_data, data.get("capabilities", ()))),
+            observations=tuple(data.get("observations", ())),
+        )
+
+    def to_data(self) -> Data:
+        """What results.json says: plain data, safe to print."""
+        document = {
+            "schema": SCHEMA,
+            "suite": {"version": self.version, "rules_digest": self.rules_digest},
+            "target": self.target,
+            "started": utc_time(self.started),
+            "seconds": round(self.seconds, 3),
+            "seed": self.seed,
+            "options": without_secrets(self.options),
+            "rules": [rule.to_data() for rule in self.rules],
+            "scenarios": [_scenario(row) for row in ordered(self.scenarios)],
+            "capabilities": [cell.to_data() for cell in self.capabilities],
+            "observations": sorted(self.observations, key=lambda each: str(each["id"])),
+        }
+        plain: Data = as_json(document)
+        return plain
+
+
+def read_results(path: Path) -> Results:
+    """The results in a file, of this version or an earlier one; ResultsError."""
+    try:
+        data = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ResultsError(f"{path}: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise ResultsError(
+            f"{path}: no JSON in UTF-8 ({error}); name a results.json that a run has written"
+        ) from error
+    schema = data.get("schema") if isinstance(data, dict) else None
+    if not isinstance(schema, int) or isinstance(schema, bool):
+        raise ResultsError(f"{path}: no results; name a results.json that a run has written")
+    if schema > SCHEMA:
+        raise ResultsError(
+            f"{path}: written by a later pop3spec (schema {schema}, here {SCHEMA}); use that one"
+        )
+    try:
+        return Results.from_data(data)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ResultsError(
+            f"{path}: damaged ({type(error).__name__}: {error}); run the suite again"
+        ) from error
+
+
+def write_results(path: Path, results: Results) -> None:
+    """Write results.json in one step, as UTF-8 with a line end at its end."""
+    text = json.dumps(results.to_data(), ensure_ascii=False, indent=2, allow_nan=False)
     replace_file(path, f"{text}\n".encode())
 
 

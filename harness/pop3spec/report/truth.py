@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any, Self
 
 from pop3spec.report.rows import Data
 from pop3spec.report.text import one_line
@@ -78,6 +79,18 @@ class Cell:
                 return Mark.ANNOUNCED
             return Mark.WORKS if self.works else Mark.FAILS
         return Mark.UNANNOUNCED if self.works else Mark.ABSENT
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Self:
+        """Read what `to_data` made."""
+        return cls(
+            data["capability"],
+            data["state"],
+            data["announced"],
+            tuple(data["arguments"]),
+            data["works"],
+            data["verdict"] == "fail" and not data["announced"],
+        )
 
     def to_data(self) -> Data:
         """For results.json."""
