@@ -576,7 +576,10 @@ class _Run:
         }
 
     def _send(self, step: Step, session: Session) -> None:
-        values = self._values | self._credentials(session)
+        sent = step.send or step.send_bytes
+        values = self._values
+        if sent is not None and sent.names:
+            values = values | self._credentials(session)
         if step.send is not None:
             self._check_sent(step.send.names, session)
             octets = fill(step.send, values) + b"\r\n"

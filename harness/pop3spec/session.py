@@ -715,10 +715,13 @@ def _expires(capabilities: Mapping[str, tuple[str, ...]]) -> bool:
     return capabilities.get("EXPIRE", ("NEVER",))[:1] != ("NEVER",)
 
 
+_CONTROL = re.compile(rb"[\x00-\x1f]")
+
+
 def _may_be_cut(line: bytes) -> bool:
     """A server may take this for several commands, or for one before it has an end."""
     unended = line.rstrip(b"\r\n")
-    return len(unended) + 2 > MAX_COMMAND or any(octet < 0x20 for octet in unended)
+    return len(unended) + 2 > MAX_COMMAND or _CONTROL.search(unended) is not None
 
 
 def _read_as(line: bytes) -> bytes:
@@ -747,7 +750,7 @@ def problem_of_line(line: bytes) -> str:
             return "it has octets outside of ASCII"
         if not _is_utf8(text):
             return "it is not UTF-8"
-    if any(octet < 0x20 or octet == 0x7F for octet in text):
+    if _CONTROL.search(text) or b"\x7f" in text:
         return "it has control characters"
     return ""
 

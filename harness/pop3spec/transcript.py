@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -227,13 +227,15 @@ class Masker:
 
     def mask_text(self, text: str) -> str:
         """Text of our own making, with each known secret replaced."""
+        if len(text) < MIN_SECRET:
+            return text
+        cuts = [cut for cut in _CUTS if cut in text]
         for form in self.forms:
-            for shown in {show(form), form.decode("utf-8", "replace")}:
+            for shown in _as_shown(form):
                 if shown in text:
                     text = text.replace(shown, MASK)
-                for cut in _CUTS:
-                    if cut in text:
-                        text = _mask_cut(text, shown, cut)
+                for cut in cuts:
+                    text = _mask_cut(text, shown, cut)
         return text
 
     def mask_observations(self, seen: Iterable[tuple[str, str]]) -> frozenset[tuple[str, str]]:
@@ -242,12 +244,17 @@ class Masker:
 
     def with_sent(self, exchanges: Iterable[Exchange]) -> "Masker":
         """A masker that hides as well what was sent as a secret, for servers that echo it."""
-        forms = set(self.forms)
+        forms = set()
         for exchange in exchanges:
             start, end = secret_span(exchange) or (0, 0)
             if end - start >= MIN_SECRET:
                 forms.add(exchange.sent[start:end])
-        return masker_of(forms)
+        return self if forms.issubset(self.forms) else masker_of({*self.forms, *forms})
+
+
+@lru_cache(maxsize=4096)  # every text is searched for every form
+def _as_shown(form: bytes) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((show(form), form.decode("utf-8", "replace"))))
 
 
 # In place of what is too long: behind its beginning by show(), in its middle by pytest.

@@ -170,7 +170,9 @@ def crash(*words, **more):
     raise RuntimeError(f"it was {password!r}, as in {password.encode()!r}")
 
 def in_thread(*words, **more):
-    threading.Thread(target=crash).start()
+    thread = threading.Thread(target=crash)
+    thread.start()
+    thread.join()
     return kept(*words, **more)
 
 where = os.environ["WHERE"]

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 
 class State(Enum):
@@ -121,9 +122,20 @@ COMMANDS: Mapping[str, Command] = {
 # What a lenient server reads: blanks and tabs before the keyword, one of them behind it.
 _LINE = re.compile(rb"[ \t]*([^ \t]*)([ \t]?)(.*)", re.DOTALL)
 _BLANK = re.compile(rb"[ \t]")
+_SHORT = 255
 
 
 def _parts(line: bytes) -> tuple[str, bytes, bytes]:
+    # Each line is asked about many times; long ones are rare, and not worth keeping.
+    return _parts_of_short(line) if len(line) <= _SHORT else _cut(line)
+
+
+@lru_cache(maxsize=512)
+def _parts_of_short(line: bytes) -> tuple[str, bytes, bytes]:
+    return _cut(line)
+
+
+def _cut(line: bytes) -> tuple[str, bytes, bytes]:
     found = _LINE.fullmatch(line.rstrip(b"\r\n"))
     assert found is not None
     # Only ASCII has cases here: in Latin-1 more than one letter could come of one octet.

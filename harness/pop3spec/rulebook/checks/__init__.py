@@ -5,6 +5,7 @@ Held() or Broken(got). Where the RFC leaves freedom, so does the check.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from pop3spec.protocol.commands import State
 from pop3spec.rulebook.checks.capabilities import (
@@ -69,6 +70,7 @@ from pop3spec.rulebook.checks.internationalisation import (
     utf8_in_transaction,
     utf8_text,
 )
+from pop3spec.rulebook.checks.keywords import KEYWORDS
 from pop3spec.rulebook.checks.listings import (
     count_fixed,
     dele_existing,
@@ -345,25 +347,33 @@ _BROKEN_BY_REFUSAL = frozenset(
 )
 
 
-_EVERYWHERE = {rule: check for rule, check in CHECKS.items() if rule not in _OF_TRANSACTION}
 # All that a server owes which says that it shuts down.
-_OF_THE_LINE = {
-    rule: CHECKS[rule]
+_OF_THE_LINE = tuple(
+    (rule, CHECKS[rule])
     for rule in (
         "rfc1939-3-status-indicator",
         "rfc1939-3-response-crlf",
         "rfc1939-3-response-length",
     )
-}
+)
+
+
+@lru_cache(maxsize=256)
+def _asked(keyword: str, state: State) -> tuple[tuple[str, Check], ...]:
+    """The checks that can say something on a command in a state."""
+    return tuple(
+        (rule, check)
+        for rule, check in CHECKS.items()
+        if (state is State.TRANSACTION or rule not in _OF_TRANSACTION)
+        and keyword in KEYWORDS.get(rule, (keyword,))
+    )
 
 
 def judge(exchange: Exchange, before: History) -> list[tuple[str, Held | Broken]]:
     """Every rule on which the exchange says something, with what it says."""
     judged = []
-    checks = CHECKS if before.state is State.TRANSACTION else _EVERYWHERE
-    if says_shutdown(exchange):
-        checks = _OF_THE_LINE
-    for rule, check in checks.items():
+    is_ending = says_shutdown(exchange)
+    for rule, check in _OF_THE_LINE if is_ending else _asked(exchange.keyword, before.state):
         judgement = check(exchange, before)
         if judgement is not None:
             judged.append((rule, judgement))
