@@ -144,14 +144,16 @@ class ReplyReader:
                 return None
             self._line_end = self._searched = at + 1
         if not multiline or self._buffer[:3].upper() != b"+OK":
-            return Reply(self._take(self._line_end))
+            status_line = bytes(self._buffer[: self._line_end])
+            self._drop(self._line_end)
+            return Reply(status_line)
         return self._multiline_reply()
 
     def _multiline_reply(self) -> Reply | None:
         buffer, start = self._buffer, self._line_end
         if buffer.startswith(TERMINATOR, start):
             reply = Reply(bytes(buffer[:start]), b"")
-            self._take(start + len(TERMINATOR))
+            self._drop(start + len(TERMINATOR))
             return reply
         at = buffer.find(_END_OF_LINES, self._searched)
         if at < 0:
@@ -161,12 +163,14 @@ class ReplyReader:
             return None
         status_line = bytes(memoryview(buffer)[:start])
         payload = bytes(memoryview(buffer)[start : at + len(CRLF)])
-        self._take(at + len(_END_OF_LINES))
+        self._drop(at + len(_END_OF_LINES))
         return Reply(status_line, payload)
 
-    def _take(self, count: int) -> bytes:
-        taken = bytes(self._buffer[:count])
-        del self._buffer[:count]
+    def _drop(self, count: int) -> None:
+        """Forget what was cut out; the room of a large reply is given back."""
+        if count == len(self._buffer):
+            self._buffer = bytearray()
+        else:
+            del self._buffer[:count]
         self._line_end = -1
         self._searched = 0
-        return taken
