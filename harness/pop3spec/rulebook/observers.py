@@ -7,6 +7,7 @@ names of a run, so that a difference between two results says that the server ch
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from itertools import pairwise
 
 from pop3spec.protocol.codes import registered, response_code
@@ -369,11 +370,33 @@ OBSERVERS: Mapping[str, Observer] = {
 }
 
 
+# The command that an observer looks at, for those that look at one.
+_ABOUT: Mapping[str, str] = {
+    "sasl-mechanisms": "CAPA",
+    "sasl-without-mechanisms": "CAPA",
+    "capabilities-in-tls": "CAPA",
+    "repeated-tag": "CAPA",
+    "capabilities-after-login": "CAPA",
+    "unknown-capabilities": "CAPA",
+    "implementation-name": "CAPA",
+    "login-prompts": "AUTH",
+    "scram-iteration-count": "AUTH",
+    "scram-error-message": "AUTH",
+    "oauth-error-challenge": "AUTH",
+}
+
+
+@lru_cache(maxsize=64)
+def _observers(keyword: str) -> tuple[tuple[str, Observer], ...]:
+    """Those that may see something in a command."""
+    return tuple(each for each in OBSERVERS.items() if _ABOUT.get(each[0], keyword) == keyword)
+
+
 def observe(exchange: Exchange, before: History) -> Iterator[Seen]:
     """What an exchange shows; nothing behind a stimulus that no client may send."""
     if exchange.kind is Kind.EVENT or exchange.deliberate or before.illegal:
         return
-    for name, observer in OBSERVERS.items():
+    for name, observer in _observers(exchange.keyword):
         value = observer(exchange, before)
         if value is not None:
             yield name, value
