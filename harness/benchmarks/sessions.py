@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from native import HARNESS, FastServer, fast_server, show
@@ -99,7 +100,7 @@ def beside_poplib(folder: Path, rounds: int) -> dict[Way, list[float]]:
         for _ in range(rounds):
             limit = per_second(lambda: theirs(server.port))
             for way, values in ratios.items():
-                values.append(per_second(lambda way=way: way(server.port)) / limit)
+                values.append(per_second(partial(way, server.port)) / limit)
     return ratios
 
 
@@ -112,7 +113,7 @@ def beside_rabid(rabid: str, folder: Path, rounds: int) -> dict[Way, list[float]
         for _ in range(rounds):
             limit = rabid_per_second(rabid, users, server)
             for way, values in ratios.items():
-                values.append(per_second(lambda way=way: way(server.port, FETCH)) / limit)
+                values.append(per_second(partial(way, server.port, FETCH)) / limit)
     return ratios
 
 

@@ -50,7 +50,7 @@ class Line:
         return line + end
 
 
-Move = bytes | str | Callable[[Line], None]
+Move = bytes | str | Callable[[Line], object]
 
 
 def close(line: Line) -> None:

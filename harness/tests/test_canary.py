@@ -10,7 +10,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 import pytest
@@ -122,7 +122,7 @@ def out(tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
-def account(password: str = CANARY) -> dict[str, str]:
+def account(password: str = CANARY) -> dict[str, Any]:
     return {"POP3SPEC_ACCOUNT": f"alice:{password}\nbob:{password}"}
 
 

@@ -50,7 +50,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> Said:
     heard = Said()
     respond, auth, failed = Session.respond, Session.auth_command, Session.failed
     last: dict[int, bytes] = {}
-    names = {mechanism: name for name, mechanism in MECHANISMS.items()}
+    names: dict[type, str] = {mechanism: name for name, mechanism in MECHANISMS.items()}
 
     def listening(session: Session, line: bytes) -> bytes:
         heard.hear(names[type(session.mechanism)], line)

@@ -72,7 +72,7 @@ def cut(command: str, partial: bytes, end: End) -> Exchange:
     return said(command, None, partial=partial, end=end)
 
 
-def unanswered(command: str, end: End = End.TIMEOUT) -> Exchange:
+def unanswered(command: str | bytes, end: End = End.TIMEOUT) -> Exchange:
     return said(command, None, end=end)
 
 

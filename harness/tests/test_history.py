@@ -62,7 +62,7 @@ def test_marks_follow_the_replies_to_dele_and_rset() -> None:
 
     assert marked.marked == {1, 3}
     assert not marked.is_untouched
-    assert (unmarked.marked, unmarked.unmarked) == (frozenset(), {1})
+    assert (unmarked.marked, unmarked.unmarked) == (frozenset(), frozenset({1}))
     assert not unmarked.is_untouched
     assert history(*LOGIN, DELE, said("RSET", "-ERR")).marked == {1}
     assert history(*LOGIN, said("DELE 1", None, end=End.CLOSED)).marked == frozenset()

@@ -4,6 +4,7 @@ import json
 import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from scripted import HELLO, LOGIN, Line, Move, Scripted, close
@@ -48,7 +49,7 @@ def target_of(server: ReferenceServer) -> Target:
     )
 
 
-def looked(*scripts: Sequence[Move], **changes: object) -> tuple[Observed, Mailbox]:
+def looked(*scripts: Sequence[Move], **changes: Any) -> tuple[Observed, Mailbox]:
     """What the probe sees of scripted sessions: before the login, and then each login."""
     mailbox = Mailbox(ALICE)
     with Scripted(*scripts) as server:
@@ -360,7 +361,11 @@ def test_foreign_mail_closes_the_door_and_stays(
 def test_the_probe_cleans_up_where_its_session_fails(store: MemoryStore) -> None:
     mailbox = Mailbox(ALICE)
     after = (*NO_CAPA, "TOP 1 0", b"-ERR\r\n", "UIDL", b"-ERR\r\n")
-    scripts = [LOOK, [HELLO, *LOGIN, *after, *BYE], [HELLO, *LOGIN[:3], b"-ERR [IN-USE]\r\n"]]
+    scripts: list[Sequence[Move]] = [
+        LOOK,
+        [HELLO, *LOGIN, *after, *BYE],
+        [HELLO, *LOGIN[:3], b"-ERR [IN-USE]\r\n"],
+    ]
     with Scripted(*scripts) as scripted:
         observed = probe(scripted.target(), [mailbox], MemoryDoor(store), Recorder())
 

@@ -19,7 +19,8 @@ RETR = b"+OK 20 octets\r\nSubject: x\r\n\r\n..\r\n...y\r\n.\r\n"
 
 def read(pieces: Iterable[bytes], asked: Sequence[bool]) -> tuple[list[Reply], bytes]:
     """The replies to commands of which it is known whether they are multi-line, and the rest."""
-    reader, replies = ReplyReader(), []
+    reader = ReplyReader()
+    replies: list[Reply] = []
     for piece in pieces:
         reader.feed(piece)
         while len(replies) < len(asked):

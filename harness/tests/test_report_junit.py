@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lxml import etree  # type: ignore[import-untyped]  # it carries no types
+from lxml import etree
 
 from pop3spec.report.junit import write_junit
 from pop3spec.report.results import Results

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from scripted import HELLO, LOGIN, Line, Move, Scripted, close, tell
@@ -49,7 +50,7 @@ class Place:
             allow_cleartext=True,
             max_failed_logins=None,
         )
-        values = {
+        values: dict[str, Any] = {
             "observed": Observed(features=FEATURES),
             "door": self.door,
             "keep_transcripts": True,
@@ -108,7 +109,7 @@ def play(
     with Scripted(*scripts) as server:
         target = server.target(reply=reply)
         judge = Judge(target, Observed(features=FEATURES), None, masker_for(target.accounts))
-        values = {"keep_transcripts": True, "back_off": (0.01,) * 3}
+        values: dict[str, Any] = {"keep_transcripts": True, "back_off": (0.01,) * 3}
         judge = replace(judge, **(values | changes))
         return judge.attempt(write(keys), Transport.PLAIN, Mailbox(target.accounts[0]), alone=alone)
 
@@ -433,7 +434,7 @@ def test_a_digest_that_is_right_for_both_greetings_is_not_replayed(
 ) -> None:
     greeting = b"+OK <1@host>\r\n"
     digest = apop_digest(b"<1@host>", "correct-horse")
-    first = [greeting, f"APOP alice {digest}", b"+OK\r\n", "QUIT", b"+OK\r\n", close]
+    first: list[Move] = [greeting, f"APOP alice {digest}", b"+OK\r\n", "QUIT", b"+OK\r\n", close]
 
     outcome = play(REPLAY, write, first, [greeting]).outcome
 
@@ -651,7 +652,7 @@ def test_a_maildrop_that_is_in_use_is_asked_for_again(
     place: Place, write: Callable[[str], Scenario]
 ) -> None:
     keys = "steps:\n  - send: NOOP\n    expect: +OK"
-    scripts = [
+    scripts: list[list[Move]] = [
         [HELLO, "USER alice", b"+OK\r\n", "PASS correct-horse", b"-ERR [IN-USE] locked\r\n"],
         [HELLO, "USER alice", close],
         [b"-ERR too many\r\n", close],
@@ -683,7 +684,7 @@ def test_a_lock_of_a_session_of_the_same_scenario_is_waited_out(run: Run) -> Non
 
 
 def test_a_refused_login_is_not_asked_for_again(write: Callable[[str], Scenario]) -> None:
-    script = [HELLO, "USER alice", b"+OK\r\n", "PASS correct-horse", b"-ERR wrong\r\n"]
+    script: list[Move] = [HELLO, "USER alice", b"+OK\r\n", "PASS correct-horse", b"-ERR wrong\r\n"]
 
     outcome = play("steps:\n  - send: NOOP", write, script).outcome
 
@@ -727,7 +728,7 @@ def test_the_second_look_comes_from_an_address_of_its_own(
         sources.append(line.sock.getpeername()[0])
 
     keys = "steps:\n  - send: NOOP\n    expect: +OK"
-    script = [note, HELLO, *LOGIN, "NOOP", b"+OK\r\n", "QUIT", b"+OK\r\n", close]
+    script: list[Move] = [note, HELLO, *LOGIN, "NOOP", b"+OK\r\n", "QUIT", b"+OK\r\n", close]
     for alone in (False, True):
         play(keys, write, script, alone=alone)
 
@@ -839,7 +840,7 @@ def test_a_run_that_is_interrupted_while_it_backs_off_ends_at_once(
     write: Callable[[str], Scenario],
 ) -> None:
     stopped, asked = threading.Event(), threading.Event()
-    script = [tell(asked), lambda line: stopped.set(), b"-ERR busy\r\n", close]
+    script: list[Move] = [tell(asked), lambda line: stopped.set(), b"-ERR busy\r\n", close]
 
     outcome = play(
         "steps:\n  - send: NOOP", write, script, stopped=stopped, back_off=(3600.0,)
@@ -856,8 +857,8 @@ def test_a_scenario_ends_with_quit_only_where_that_does_no_harm(
     write: Callable[[str], Scenario],
 ) -> None:
     """Without a filling of ours QUIT could remove what was read, by a policy of the server."""
-    quits = [HELLO, *LOGIN, "NOOP", b"+OK\r\n", "QUIT", b"+OK\r\n", close]
-    reads = [HELLO, *LOGIN, "RETR 1", b"+OK\r\nA: b\r\n\r\n.\r\n"]
+    quits: list[Move] = [HELLO, *LOGIN, "NOOP", b"+OK\r\n", "QUIT", b"+OK\r\n", close]
+    reads: list[Move] = [HELLO, *LOGIN, "RETR 1", b"+OK\r\nA: b\r\n\r\n.\r\n"]
 
     polite = play("steps:\n  - send: NOOP", write, quits).outcome
     careful = play("steps:\n  - send: RETR 1", write, reads).outcome
@@ -1034,7 +1035,7 @@ def test_a_drop_is_first_a_limit_where_another_session_is_open(
     keys = "steps:\n  - send: NOOP\n    expect: +OK\n"
     if sessions > 1:
         keys += "  - session: second\n    send: NOOP\n    expect: +OK\n"
-    stays = [HELLO, *LOGIN, "NOOP", b"+OK\r\n", "QUIT", b"+OK\r\n", close]
+    stays: list[Move] = [HELLO, *LOGIN, "NOOP", b"+OK\r\n", "QUIT", b"+OK\r\n", close]
     scripts = [stays] * (sessions - 1)
 
     attempt = play(keys, write, *scripts, [HELLO, *LOGIN, "NOOP", close])

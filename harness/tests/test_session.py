@@ -331,7 +331,7 @@ def test_octets_that_come_while_nothing_is_outstanding_are_seen_before_the_next_
         line.say(b"* 1 EXISTS\r\n")
         said.set()
 
-    script = [HELLO, *LOGIN, "LIST", LISTING, when(cue), interrupt, *BYE]
+    script: list[Move] = [HELLO, *LOGIN, "LIST", LISTING, when(cue), interrupt, *BYE]
     with Scripted(script) as server:
         session = server.session(recorder, filling=ONE, login=True)
         session.exchange("LIST")

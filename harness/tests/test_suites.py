@@ -404,7 +404,7 @@ HERE: Sequence[type] = (
 def faults_of_this_file(monkeypatch: pytest.MonkeyPatch) -> None:
     for part in HERE:
         fault = Fault(part.__name__, frozenset(), part.__doc__ or "", False, (part,))
-        monkeypatch.setitem(FAULTS, part.__name__, fault)  # type: ignore[arg-type]
+        monkeypatch.setitem(FAULTS, part.__name__, fault)
 
 
 # --- Running a test of a suite against a fault ---

@@ -73,7 +73,7 @@ def test_a_server_that_uses_its_freedom_is_accused_of_nothing(
     server: type[Session], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fault = Fault("freedom", frozenset(), server.__doc__ or "", False, (server,))
-    monkeypatch.setitem(FAULTS, "freedom", fault)  # type: ignore[arg-type]  # a dict all the same
+    monkeypatch.setitem(FAULTS, "freedom", fault)
 
     accused = accused_by_suites("freedom", topics=("rfc6856_",))
 

@@ -159,7 +159,9 @@ def test_an_exchange_is_read_by_its_command() -> None:
     assert one.scan_listings == (ScanListing(1, 120),)
     assert all_of.scan_listings == (ScanListing(1, 120), ScanListing(2, 200))
     assert unique.unique_id_listings == (UniqueIdListing(1, b"a"),)
-    assert stat.scan_listings is all_of.unique_id_listings is unique.drop_listing is None
+    assert stat.scan_listings is None
+    assert all_of.unique_id_listings is None
+    assert unique.drop_listing is None
     assert said("LIST", "-ERR").scan_listings is None
     # Where one line has another form nobody knows what the others mean.
     assert said("LIST", "+OK", ["1 120", "two"]).scan_listings is None

@@ -135,7 +135,7 @@ def test_the_table_has_a_column_for_each_place(cells: list[Cell]) -> None:
 
 
 def test_a_list_without_end_does_not_fill_the_terminal() -> None:
-    tags = {f"X-{number}": [] for number in range(1000)}
+    tags: dict[str, list[str]] = {f"X-{number}": [] for number in range(1000)}
 
     lines = truth_table(truth({IN_TLS: tags}, (), {}))
 

@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -307,7 +308,9 @@ def test_processes_side_by_side_come_to_the_same_verdicts(tmp_path: Path) -> Non
     mail = tmp_path / "mail"
     mail.mkdir()
     accounts = {"alice": PASSWORD, "bob": PASSWORD, "carol": PASSWORD}
-    variables = {"POP3SPEC_ACCOUNT": f"alice:{PASSWORD}\nbob:{PASSWORD}\ncarol:mistyped"}
+    variables: dict[str, Any] = {
+        "POP3SPEC_ACCOUNT": f"alice:{PASSWORD}\nbob:{PASSWORD}\ncarol:mistyped"
+    }
     with ReferenceServer(MaildirStore(mail), accounts) as server:
         target = f"--target=127.0.0.1:{server.address[1]}"
         door = f"--maildrop=maildir:{mail}/{{user}}"
@@ -379,7 +382,7 @@ def test_a_value_may_stand_apart_where_root_and_configuration_are_pinned(tmp_pat
 def test_our_options_stand_beside_those_of_other_plugins(tmp_path: Path) -> None:
     plugins = ("xdist", "pytest_timeout", "pytest_cov", "pop3spec.plugin")
     loaded = [word for plugin in plugins for word in ("-p", plugin)]
-    environment = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    environment: dict[str, Any] = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 
     ended = apart(tmp_path, "-m", "pytest", *loaded, "--help", **environment)
 
