@@ -1,4 +1,4 @@
-"""The pop3spec command: run, rules, validate, serve."""
+"""The pop3spec command: run, rules, validate, serve, report."""
 
 import argparse
 import shutil
@@ -95,6 +95,12 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--fault", action="append", default=[], metavar="NAME", help="repeatable")
     serve.add_argument("--list-faults", action="store_true", help="the faults, and what they break")
     serve.set_defaults(command=serve_reference)
+    report = commands.add_parser("report", help="the page for a person, from a results.json")
+    report.add_argument("results", type=Path, metavar="RESULTS", help="a results.json")
+    report.add_argument(
+        "--output", type=Path, metavar="FILE", help="default: index.html beside RESULTS"
+    )
+    report.set_defaults(command=write_report)
     return parser
 
 
@@ -141,7 +147,7 @@ Most wanted options (all others as for pytest; see `pytest --help` in a clone):
   --account=USER:PASSWORD   a mailbox to use; better given in POP3SPEC_ACCOUNT
   --maildrop=SPEC           how known mail gets there: maildir:PATH/{user}
   --target-profile=FILE     all of this in a YAML file
-  --report-dir=DIR          where junit.xml and results.json go (default: reports)
+  --report-dir=DIR          where junit.xml, results.json and index.html go (default: reports)
   -k WORDS, -m MARKERS      select scenarios
   --jobs=N                  bound everything in flight
 """
@@ -306,6 +312,28 @@ def serve_reference(options: argparse.Namespace) -> int:
         raise UsageError(
             f"cannot listen on {options.host}:{options.port}: {error.strerror}"
         ) from error
+    return 0
+
+
+# --- report ---
+
+
+def write_report(options: argparse.Namespace) -> int:
+    """Write the page that a run with these results has written, or would have."""
+    from pop3spec.report.page import write_page
+    from pop3spec.report.results import ResultsError, read_results
+
+    output: Path = options.output or options.results.with_name("index.html")
+    try:
+        results = read_results(options.results)
+        if output.exists() and output.samefile(options.results):
+            raise UsageError(f"{output}: that would overwrite the results; name another --output")
+        write_page(output, results)
+    except ResultsError as error:
+        raise UsageError(str(error)) from error
+    except OSError as error:
+        raise UsageError(f"cannot write {output}: {error.strerror or error}") from error
+    print(f"written: {output}")
     return 0
 
 

@@ -363,6 +363,7 @@ def _row_of(item: pytest.Item, outcome: Outcome) -> ScenarioRow:
             line=line + 1,
             rules=item.scenario.rules,
             replay=state.replay((_replay_path(item),)),
+            topic=item.scenario.topic,
         )
     else:
         path, number, title = item.reportinfo()

@@ -64,7 +64,7 @@ PARTS: Mapping[str, str] = {
         "masking transcript target rulebook verdict scenario session maildrop probe settings run"
         " embedded fixtures report options collected tally"
     ),
-    "cli": "target rulebook scenario options collected reference register",
+    "cli": "target rulebook scenario options collected reference register report",
     "__main__": "cli",
     "__init__": "",
 }
@@ -73,6 +73,7 @@ PARTS: Mapping[str, str] = {
 LIBRARIES: Mapping[str, str] = {
     "yaml": "yamlfile",
     "junit_xml": "report/junit",
+    "jinja2": "report/page",
     "pytest": "plugin fixtures cli",
     "_pytest": "plugin",  # for a type alone
     "scramp": "sasl/scram",

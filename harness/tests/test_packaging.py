@@ -12,6 +12,7 @@ from command import collected, end_of, here, start
 
 from pop3spec import __version__
 from pop3spec.collected import home
+from pop3spec.report.reports import WRITTEN
 
 PROJECT = tomllib.loads((home() / "pyproject.toml").read_text("utf-8"))["project"]
 
@@ -49,10 +50,12 @@ def test_the_wheel_holds_all_that_the_package_needs(wheel: Path) -> None:
         held = set(archive.namelist())
 
     package = home() / "harness" / "pop3spec"
-    wanted = {f"pop3spec/{name}" for name in below(package, "*.py", "*.yaml", "*.ini", "py.typed")}
+    kinds = ("*.py", "*.yaml", "*.ini", "*.jinja", "*.css", "*.js", "py.typed")
+    wanted = {f"pop3spec/{name}" for name in below(package, *kinds)}
     wanted |= {f"pop3spec/scenarios/{name}" for name in below(home() / "scenarios", "*")}
     wanted |= {f"pop3spec/suites/{name}" for name in below(home() / "suites", "*")}
     assert {"pop3spec/py.typed", "pop3spec/run.ini"} < wanted
+    assert {f"pop3spec/report/page.{kind}" for kind in ("html.jinja", "css", "js")} < wanted
     assert {"pop3spec/rulebook/rfc1939.yaml", "pop3spec/scenarios/scenario.schema.json"} < wanted
     assert wanted <= held
     code = {name for name in held if ".dist-info/" not in name and "__pycache__" not in name}
@@ -89,7 +92,7 @@ def test_an_installed_wheel_judges_from_an_empty_directory(installed: Path, tmp_
     assert ended["rules"].text == here(tmp_path, "rules").text
     assert ", 0 malformed" in ended["validate"].text
     assert " passed" in ended["judge"].text
-    assert below(tmp_path, "*") == {"reports/junit.xml", "reports/results.json"}
+    assert below(tmp_path, "*") == {f"reports/{name}" for name in WRITTEN}
 
 
 def test_tox_installs_what_the_package_depends_on() -> None:

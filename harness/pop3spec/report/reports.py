@@ -1,14 +1,15 @@
-"""All files of a run: results.json, junit.xml and the transcripts."""
+"""All files of a run: results.json, junit.xml, index.html and the transcripts."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 from pop3spec.report.junit import write_junit
+from pop3spec.report.page import write_page
 from pop3spec.report.results import Results, write_results
 from pop3spec.rulebook.rules import Level, Rule
 from pop3spec.verdict import Verdict
 
-WRITTEN = ("junit.xml", "results.json")
+WRITTEN = ("junit.xml", "results.json", "index.html")
 
 _KEPT = (Verdict.FAIL, Verdict.WARN, Verdict.ERROR)
 
@@ -25,6 +26,7 @@ def write_reports(
     directory.mkdir(parents=True, exist_ok=True)
     write_results(directory / "results.json", results)
     write_junit(directory / "junit.xml", results, rulebook, level=level)
+    write_page(directory / "index.html", results)
     _write_transcripts(directory / "transcripts", results, keep_all=keep_transcripts)
 
 

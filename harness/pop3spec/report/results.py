@@ -105,11 +105,48 @@ def read_results(path: Path) -> Results:
             f"{path}: written by a later pop3spec (schema {schema}, here {SCHEMA}); use that one"
         )
     try:
-        return Results.from_data(data)
+        results = Results.from_data(data)
+        _check(results)
+        return results
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ResultsError(
             f"{path}: damaged ({type(error).__name__}: {error}); run the suite again"
         ) from error
+
+
+def _check(results: Results) -> None:
+    """TypeError where a value is of another kind than this module writes."""
+    # What is made from results trusts the types, and the file may be anybody's.
+    findings = [finding for row in results.scenarios for finding in row.findings]
+    of_text = (
+        ("suite", results.version, results.rules_digest),
+        *(("rule", rule.id, rule.title, *rule.scenarios) for rule in results.rules),
+        *(
+            ("finding", each.rule, each.got, each.expected, each.where, each.command)
+            for each in findings
+        ),
+        *(
+            (
+                *("scenario", row.id, row.title, row.file, row.known_why, row.detail),
+                *(row.replay, row.topic, *row.rules, *row.exercised, *row.transcript),
+            )
+            for row in results.scenarios
+        ),
+        *(
+            ("capability", cell.capability, cell.place, *cell.arguments)
+            for cell in results.capabilities
+        ),
+    )
+    for name, *texts in of_text:
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError(f"in a {name} something else stands where a text has to")
+    times = (results.seconds, *(row.seconds for row in results.scenarios))
+    if not all(isinstance(each, int | float) and math.isfinite(each) for each in times):
+        raise TypeError("seconds are no number")
+    if not all(isinstance(each, Mapping) for each in (results.target, results.options)):
+        raise TypeError("target or options are no object")
+    if not all("id" in seen and "value" in seen for seen in results.observations):
+        raise TypeError("an observation is without id or value")
 
 
 def write_results(path: Path, results: Results) -> None:

@@ -78,6 +78,7 @@ class ScenarioRow:
     """One scenario or Python test as reported.
 
     `rules` are those that it lists, `exercised` those that held or broke in it.
+    `topic` is the word for the scenarios of its file, '' where there is none.
     `replay` is the command that runs it again, alone.
     """
 
@@ -95,6 +96,7 @@ class ScenarioRow:
     findings: tuple[FindingRow, ...] = ()
     transcript: tuple[str, ...] = ()
     replay: str = ""
+    topic: str = ""
 
     @classmethod
     def from_outcome(
@@ -107,6 +109,7 @@ class ScenarioRow:
         line: int,
         rules: Iterable[str],
         replay: str,
+        topic: str = "",
     ) -> Self:
         """The row of a test that came out like this."""
         return cls(
@@ -122,6 +125,7 @@ class ScenarioRow:
             findings=tuple(map(FindingRow.from_finding, outcome.findings)),
             transcript=outcome.transcript,
             replay=replay,
+            topic=topic,
         )
 
     @classmethod
@@ -142,6 +146,7 @@ class ScenarioRow:
             findings=tuple(map(FindingRow.from_data, data.get("findings", ()))),
             transcript=tuple(data.get("transcript", ())),
             replay=data.get("replay", ""),
+            topic=data.get("topic", ""),
         )
 
     def to_data(self) -> Data:
@@ -161,6 +166,7 @@ class ScenarioRow:
             "findings": [finding.to_data() for finding in self.findings],
             "transcript": list(self.transcript),
             "replay": self.replay,
+            "topic": self.topic,
         }
 
     @property

@@ -1,33 +1,24 @@
 """A run in plain text: the summary for the terminal, and the text of one failure."""
 
-import math
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from pop3spec.report.breaches import Breach, breaches
+from pop3spec.report.counts import COLUMNS, rule_counts
 from pop3spec.report.rows import (
     FindingRow,
     RuleRow,
     ScenarioRow,
     by_severity,
     ordered,
-    severity,
 )
 from pop3spec.report.text import one_line, visible
 from pop3spec.rulebook.rules import Level, Rule
-from pop3spec.verdict import RULE_ORDER, Verdict
+from pop3spec.verdict import Verdict
 
 # As many of the broken rules are told at length.
 _TOLD = 3
-
-_COLUMNS = (
-    Verdict.PASS,
-    Verdict.FAIL,
-    Verdict.WARN,
-    Verdict.NOT_APPLICABLE,
-    Verdict.BLOCKED,
-    Verdict.UNTESTED,
-)
 
 
 def failure_text(row: ScenarioRow, rulebook: Mapping[str, Rule]) -> str:
@@ -117,31 +108,20 @@ def _scenario_counts(rows: Sequence[ScenarioRow]) -> str:
     parts = [
         f"{counts[verdict]} {_name(verdict)}"
         + (f" ({known[verdict]} known)" if known[verdict] else "")
-        for verdict in (*_COLUMNS, Verdict.ERROR)
+        for verdict in (*COLUMNS, Verdict.ERROR)
         if counts[verdict]
     ]
     return f"{_count(len(rows), 'scenario')}: {', '.join(parts) or 'nothing was run'}"
 
 
-def _specification(rule: RuleRow) -> str:
-    return f"RFC {rule.rfc}" if rule.rfc else rule.id.partition("-")[0]
-
-
-def _place_in_table(rule: RuleRow) -> tuple[float, int]:
-    return rule.rfc or math.inf, list(Level).index(rule.level)
-
-
 def _rule_table(rules: Sequence[RuleRow]) -> list[str]:
-    counts: dict[tuple[str, str], Counter[Verdict]] = {}
-    for rule in sorted(rules, key=_place_in_table):
-        key = (_specification(rule), rule.level.value)
-        counts.setdefault(key, Counter())[rule.verdict] += 1
+    counts = rule_counts(rules)
     first = max([len("rules"), *(len(name) for name, _ in counts)])
-    head = "  ".join(map(_name, _COLUMNS))
+    head = "  ".join(map(_name, COLUMNS))
     lines = [f"{'rules':<{first}}  {'level':<6}  {head}"]
     for (name, level), of_verdict in counts.items():
-        cells = "  ".join(f"{of_verdict[verdict]:>{len(_name(verdict))}}" for verdict in _COLUMNS)
-        lines.append(f"{name:<{first}}  {level:<6}  {cells}")
+        cells = "  ".join(f"{of_verdict[verdict]:>{len(_name(verdict))}}" for verdict in COLUMNS)
+        lines.append(f"{name:<{first}}  {level.value:<6}  {cells}")
     return lines
 
 
@@ -160,31 +140,18 @@ def _failures(
     rows: Sequence[ScenarioRow], rules: Mapping[str, RuleRow], width: int
 ) -> Iterator[str]:
     """The most important broken rules, each with one scenario that shows it."""
-    shown: dict[str, tuple[ScenarioRow, FindingRow]] = {}
-    for row in rows:
-        for finding in row.findings:
-            if not finding.known and severity(finding, rules) is not Verdict.PASS:
-                shown.setdefault(finding.rule, (row, finding))
-    position = {id: index for index, id in enumerate(rules)}
-
-    def importance(id: str) -> tuple[int, bool, int]:
-        finding = shown[id][1]
-        is_practice = id.startswith("practice-")
-        return RULE_ORDER.index(severity(finding, rules)), is_practice, position.get(id, -1)
-
-    told = sorted(shown, key=importance)
-    for id in told[:_TOLD]:
-        yield from _failure(*shown[id], rules, width)
+    told = breaches(rows, rules)
+    for breach in told[:_TOLD]:
+        yield from _failure(breach, width)
     if len(told) > _TOLD:
         yield f"and {_count(len(told) - _TOLD, 'more broken rule')}"
 
 
-def _failure(
-    row: ScenarioRow, finding: FindingRow, rules: Mapping[str, RuleRow], width: int
-) -> Iterator[str]:
-    rule = rules.get(finding.rule)
+def _failure(breach: Breach, width: int) -> Iterator[str]:
+    rule, row = breach.rule, breach.evidence[0].row
+    finding = breach.evidence[0].findings[0]
     more = f" and {rule.broken - 1} more" if rule is not None and rule.broken > 1 else ""
-    yield f"{_name(severity(finding, rules))}: {finding.rule}{_place(rule)}"
+    yield f"{_name(breach.severity)}: {breach.id}{_place(rule)}"
     yield from _cell("scenario", f"{row.id}{more}", width)
     if finding.expected:
         yield from _cell("expected", finding.expected, width)
