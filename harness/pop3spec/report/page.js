@@ -56,9 +56,10 @@
     }
     for (const section of sections) {
       const count = section.querySelector(".count");
-      const seen = all("[data-verdict]", section).filter(isSeen).length;
+      const counted = section.querySelector(".breach") ? ".breach" : "[data-verdict]";
+      const seen = all(counted, section).filter(isSeen).length;
       section.hidden = isActive && seen === 0;
-      count.textContent = isActive ? `${seen} found` : count.dataset.all;
+      count.textContent = isActive ? `${seen} of ${count.dataset.all}` : count.dataset.all;
     }
     for (const section of still) section.hidden = isActive;
     const shown = entries.filter(isSeen);

@@ -166,7 +166,7 @@ def _shown(results: Results) -> dict[str, Any]:
             breach.severity is Verdict.FAIL and breach.id not in {each.id for each in failed}
             for breach in known
         ),
-        "known_count": sum(row.known for row in rows),
+        "known_counts": Counter(row.verdict for row in rows if row.known),
         "bar": _bar(musts),
         "table": _table(results.rules, is_current=is_current),
         "is_current": is_current,
