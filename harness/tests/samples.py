@@ -10,7 +10,7 @@ from pop3spec.report.truth import Cell
 from pop3spec.rulebook.rules import rulebook, rules_digest
 from pop3spec.verdict import Verdict
 
-MUST, SHOULD = "rfc1939-3-byte-stuffing", "rfc1939-7-uidl-persistent"
+MUST, OTHER = "rfc1939-3-byte-stuffing", "rfc1939-7-uidl-persistent"
 PRACTICE = "practice-password-case"
 PASS = ScenarioRow(
     id="rfc1939/retr::dots",

@@ -109,7 +109,9 @@ def options_of(text: str) -> set[str]:
 
 def test_every_option_that_is_named_exists() -> None:
     ours = {name for name, _ in OPTIONS}
-    commands_help = "".join(here(home(), name, "--help").text for name in ("serve", "rules", "report"))
+    commands_help = "".join(
+        here(home(), name, "--help").text for name in ("serve", "rules", "report")
+    )
     others = options_of(commands_help) | {"option", "collect-only", "notest", "state-dir", "fresh"}
 
     for document in DOCUMENTS:

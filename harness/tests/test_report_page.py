@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from command import apart, here, judge_here
-from samples import BLOCKED, FAIL, KNOWN, MUST, PASS, SHOULD, WARN, hostile, results
+from samples import BLOCKED, FAIL, KNOWN, MUST, OTHER, PASS, PRACTICE, WARN, hostile, results
 
 from pop3spec.report.page import page_text, write_page
 from pop3spec.report.results import read_results, write_results
@@ -77,7 +77,7 @@ def test_the_head_says_what_is_broken_and_what_the_run_says_nothing_of() -> None
         ((KNOWN, PASS), "No rule is broken"),
         ((BLOCKED,), "Nothing was judged"),
         ((replace(FAIL, findings=()),), "1 scenario failed"),
-        ((FAIL, replace(FAIL, id="x::y", findings=(FindingRow(SHOULD, "y"),))), "2 MUST rules are"),
+        ((FAIL, replace(FAIL, id="x::y", findings=(FindingRow(OTHER, "y"),))), "2 MUST rules are"),
     ],
     ids=["pass", "warn", "known", "blocked", "no rule named", "two rules"],
 )
@@ -188,6 +188,28 @@ def test_the_matrix_shows_what_is_announced_and_whether_it_works() -> None:
     assert head == ["Capability", "before login", "after login"]
     assert top == ["TOP", "announced", "MISSING"]
     assert expire == ["EXPIRE", "-", "announced NEVER"]
+
+
+def test_with_level_should_a_broken_should_rule_counts() -> None:
+    row = replace(WARN, findings=(FindingRow("rfc2449-6.2-user-in-clear", "+OK"),))
+
+    assert "scenarios failed" not in shown(PASS, row)
+    assert "1 of 2 scenarios failed (SHOULD rules count as well)." in shown(
+        PASS, row, options={"level": "should"}
+    )
+
+
+def test_every_link_within_the_page_leads_to_one_place() -> None:
+    both = replace(FAIL, id="both", findings=(*FAIL.findings, *WARN.findings, *KNOWN.findings))
+
+    page = Page(page_text(results(PASS, FAIL, WARN, KNOWN, BLOCKED, both)))
+
+    places = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    links = [str(attributes.get("href", "")) for tag, attributes in page.elements if tag == "a"]
+    within = {link.removeprefix("#") for link in links if link.startswith("#")}
+    assert len(places) == len(set(places))
+    assert within <= set(places)
+    assert {f"broken-{MUST}", f"broken-{PRACTICE}", "scenario-2", "blocked"} <= within
 
 
 # --- From any results ---

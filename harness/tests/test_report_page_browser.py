@@ -94,7 +94,7 @@ def waited(driver: Any, condition: str) -> Any:
     """What an expression says as soon as it is true."""
     from selenium.webdriver.support.wait import WebDriverWait
 
-    return WebDriverWait(driver, 5, 0.02).until(
+    return WebDriverWait(driver, 20, 0.02).until(
         lambda one: one.execute_script(f"return {condition}")
     )
 

@@ -86,7 +86,7 @@
 
   // A link into what a filter hides, or what is folded, has to lead there.
   const reveal = () => {
-    const goal = location.hash.length > 1 ? one(decodeURIComponent(location.hash.slice(1))) : null;
+    const goal = one(location.hash.slice(1));
     if (!goal) return;
     if (goal.closest("[hidden]")) {
       form.reset();

@@ -181,6 +181,8 @@ def _shown(results: Results) -> dict[str, Any]:
         "errors": _reasons(rows, Verdict.ERROR),
         "blocked": _reasons(rows, Verdict.BLOCKED),
         "not_applicable": _reasons(rows, Verdict.NOT_APPLICABLE),
+        "articles": {breach.id: f"known-{breach.id}" for breach in known}
+        | {breach.id: f"broken-{breach.id}" for breach in broken},
         "rows": rows,
         "numbers": {row.id: index for index, row in enumerate(rows, 1)},
         "told_in": _places(rows, failed, warned, known),
