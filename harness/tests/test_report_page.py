@@ -118,6 +118,13 @@ def test_a_known_deviation_is_told_with_its_reason_and_apart_from_what_is_broken
     assert "1 broken rule that is on record as a known deviation." in broken
 
 
+def test_two_reasons_of_a_known_deviation_stand_with_their_scenarios() -> None:
+    text = shown(KNOWN, replace(KNOWN, id="rfc1939/retr::other", known_why="a client wants it"))
+
+    assert text.count("Known: fixed in the next release") == 1
+    assert text.count("Known: a client wants it") == 1
+
+
 def test_what_is_blocked_is_grouped_by_its_reason() -> None:
     more = replace(BLOCKED, id="rfc1939/update::more")
     other = replace(BLOCKED, id="rfc1939/update::other", detail="no account")

@@ -193,6 +193,7 @@ def _shown(results: Results) -> dict[str, Any]:
         "facts": list(_facts(results.target)),
         "options": list(_facts(results.options)),
         "transcript": _transcript,
+        "common_reason": _common_reason,
         "clause": _clause,
         "link": _link,
         "most_findings": _MOST_FINDINGS,
@@ -391,6 +392,12 @@ def _reasons(rows: Iterable[ScenarioRow], verdict: Verdict) -> list[_Reason]:
             found.setdefault(row.reason or "no reason was given", []).append(row)
     by_number = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
     return [_Reason(text, tuple(some)) for text, some in by_number]
+
+
+def _common_reason(breach: Breach) -> str:
+    """Why a broken rule is on record, where every scenario says the same; else ''."""
+    reasons = {evidence.row.known_why for evidence in breach.evidence}
+    return reasons.pop() if len(reasons) == 1 else ""
 
 
 # --- Transcripts ---
