@@ -87,7 +87,9 @@ def hostile() -> Results:
     blocked = replace(BLOCKED, detail=HOSTILE)
     known = replace(row, id="known", known=True, known_why=HOSTILE, findings=KNOWN.findings)
     rule = rule_rows(rulebook(), [row])[0]
-    strange = replace(rule, id=f"{HOSTILE}-x", title=HOSTILE, section='"><b>', scenarios=(HOSTILE,))
+    strange = replace(
+        rule, id=f"RFC {HOSTILE}-x", rfc=None, title=HOSTILE, section='"><b>', scenarios=(HOSTILE,)
+    )
     return results(
         row,
         blocked,

@@ -52,6 +52,13 @@ def breaches(
     return sorted(listed, key=importance)
 
 
-def without_finding(rows: Iterable[ScenarioRow], verdict: Verdict) -> list[ScenarioRow]:
-    """The rows that have this verdict and name no rule for it."""
-    return [row for row in rows if row.verdict is verdict and not row.findings]
+def without_breach(
+    rows: Iterable[ScenarioRow], verdict: Verdict, rules: Mapping[str, RuleRow]
+) -> list[ScenarioRow]:
+    """The rows that have this verdict and name no broken rule for it."""
+    return [
+        row
+        for row in rows
+        if row.verdict is verdict
+        and all(severity(finding, rules) is Verdict.PASS for finding in row.findings)
+    ]

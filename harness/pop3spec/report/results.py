@@ -140,6 +140,14 @@ def _check(results: Results) -> None:
     for name, *texts in of_text:
         if not all(isinstance(text, str) for text in texts):
             raise TypeError(f"in a {name} something else stands where a text has to")
+    for rule in results.rules:
+        numbers = (rule.rfc or 0, rule.exercised, rule.broken)
+        if not all(isinstance(number, int) for number in numbers):
+            raise TypeError("in a rule something else stands where a number has to")
+        if rule.section is not None and not isinstance(rule.section, str):
+            raise TypeError("the section of a rule is no text")
+    if not all(isinstance(row.line, int) for row in results.scenarios):
+        raise TypeError("the line of a scenario is no number")
     times = (results.seconds, *(row.seconds for row in results.scenarios))
     if not all(isinstance(each, int | float) and math.isfinite(each) for each in times):
         raise TypeError("seconds are no number")
