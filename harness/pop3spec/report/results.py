@@ -108,7 +108,7 @@ def read_results(path: Path) -> Results:
         results = Results.from_data(data)
         _check(results)
         return results
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ResultsError(
             f"{path}: damaged ({type(error).__name__}: {error}); run the suite again"
         ) from error
