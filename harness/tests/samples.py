@@ -82,7 +82,10 @@ def hostile() -> Results:
         rules=(HOSTILE,),
         replay=HOSTILE,
         transcript=(f"0.001 S: {HOSTILE}", HOSTILE, f"0.002 C: {HOSTILE}"),
-        findings=(FindingRow(MUST, *[HOSTILE] * 4), FindingRow(HOSTILE, HOSTILE)),
+        findings=(
+            FindingRow(MUST, HOSTILE, HOSTILE, HOSTILE, HOSTILE),
+            FindingRow(HOSTILE, HOSTILE),
+        ),
     )
     blocked = replace(BLOCKED, detail=HOSTILE)
     known = replace(row, id="known", known=True, known_why=HOSTILE, findings=KNOWN.findings)
