@@ -125,6 +125,7 @@ def rabid_per_second(rabid: str, users: Path, server: FastServer) -> float:
             *(rabid, "-p", str(THREADS), "-c", "1", "-r", "10000000"),
             *(f"[127.0.0.1]{server.port}", str(users)),
         ],
+        cwd=users.parent,  # it writes a log
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

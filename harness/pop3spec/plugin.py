@@ -12,7 +12,7 @@ import time
 import warnings
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,9 @@ import pytest
 
 from pop3spec import __version__, fixtures
 from pop3spec.collected import SUFFIXES, ScenarioFiles, home, with_transport
+from pop3spec.connection import tls_context
 from pop3spec.maildrop import DoorError
+from pop3spec.maildrop.access import Access
 from pop3spec.maildrop.doors import open_door
 from pop3spec.masking import masker_for
 from pop3spec.options import OPTIONS
@@ -38,7 +40,7 @@ from pop3spec.scenario import Scenario, ScenarioError
 from pop3spec.session import Recorder
 from pop3spec.settings import Settings, settings_from
 from pop3spec.tally import Tally, evidence_of
-from pop3spec.target import TargetError, Transport
+from pop3spec.target import Target, TargetError, Transport
 from pop3spec.transcript import Masker
 from pop3spec.verdict import Finding, Outcome, Verdict, verdict_of, worst
 
@@ -121,7 +123,9 @@ class _State:
             )
             run.begin()
         else:
-            door = open_door(target.maildrop, allow_delete=target.allow_delete)
+            door = open_door(
+                target.maildrop, allow_delete=target.allow_delete, access=_access(target)
+            )
             run = Run(settings, target, door)
             given = getattr(self.config, "workerinput", {})
             shared = given.get("pop3spec_observed")
@@ -191,6 +195,17 @@ class _State:
             elif value is not None and value is not False:
                 words.append(f"--{name}={value}")
         return shlex.join(words)
+
+
+def _access(target: Target) -> Access:
+    """What a door needs that logs in."""
+    return Access(
+        {account.user: account.password for account in target.accounts},
+        # For a target on this machine that says nothing of a door on another one.
+        target.allow_cleartext and not target.address.is_loopback,
+        partial(tls_context, target.tls),
+        target.tls.name,
+    )
 
 
 _STATE = pytest.StashKey[_State]()

@@ -61,7 +61,8 @@ PARTS: Mapping[str, str] = {
     "collected": "target rulebook scenario",
     "tally": "transcript rulebook verdict report",
     "plugin": (
-        "masking transcript target rulebook verdict scenario session maildrop probe settings run"
+        "masking connection transcript target rulebook verdict scenario session maildrop probe"
+        " settings run"
         " embedded fixtures report options collected tally"
     ),
     "cli": "target rulebook scenario options collected reference register report",
@@ -85,7 +86,7 @@ EDGES: Mapping[str, str] = {
     "poplib": "",
     "socket": "connection maildrop reference",
     "select": "connection reference",
-    "ssl": "connection reference",
+    "ssl": "connection reference maildrop",
     "subprocess": "maildrop hooks",
 }
 

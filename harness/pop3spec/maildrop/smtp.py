@@ -1,4 +1,4 @@
-"""The LMTP door: each message is handed to a server's LMTP listener (RFC 2033).
+"""The SMTP and LMTP doors: each message is handed to a server (RFC 5321, RFC 2033).
 
 The messages of one filling go over one connection, each in a transaction of its own,
 from the empty address. The recipient is the user name as it stands, or with the domain
@@ -12,28 +12,34 @@ What it refuses: see `delivery`.
 """
 
 import smtplib
-import socket
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import ClassVar
 from urllib.parse import parse_qs
 
 from pop3spec.maildrop import DoorError
+from pop3spec.maildrop.bounds import bounded
 from pop3spec.maildrop.delivery import readable
 from pop3spec.target import TargetError, parse_address
 
 ANSWERS_WITHIN = 30.0
 
 
-class LmtpDelivery:
-    """Delivers over LMTP."""
+class SmtpDelivery:
+    """Delivers over SMTP."""
+
+    scheme: ClassVar[str] = "smtp"
+    client: ClassVar[type[smtplib.SMTP]] = smtplib.SMTP
+    hello: ClassVar[str] = "EHLO"
 
     def __init__(self, rest: str) -> None:
-        self.name = f"lmtp:{rest}"
+        self.name = f"{self.scheme}:{rest}"
         place, _, query = rest.removeprefix("//").partition("?")
         options = parse_qs(query)
         if not rest.startswith("//") or not place or options.keys() - {"domain"}:
-            raise DoorError(f"{self.name} cannot be read; write lmtp://host:port?domain=NAME")
+            raise DoorError(
+                f"{self.name} cannot be read; write {self.scheme}://host:port?domain=NAME"
+            )
         self._domain = options.get("domain", [""])[-1]
         # smtplib takes a path for a local socket.
         self._host, self._port = place, 0
@@ -51,17 +57,20 @@ class LmtpDelivery:
             raise DoorError(f"{self.name}: {recipient!r} is not printable ASCII, as an address is")
         try:
             # A name of our own, since looking one up may take seconds.
-            client = smtplib.LMTP(local_hostname="localhost")
+            client = self.client(local_hostname="localhost")
             # Longer than the whole may take, so that it is known why it ended.
             client.timeout = ANSWERS_WITHIN + 1
             try:
-                with self._bounded(client):
+                with bounded(lambda: client.sock, ANSWERS_WITHIN):
                     self._wanted(client.connect(self._host, self._port), "the connection")
-                    self._wanted(client.ehlo(), "LHLO")
+                    self._wanted(client.ehlo(), self.hello)
                 for message in messages:
-                    with self._bounded(client):
+                    with bounded(lambda: client.sock, ANSWERS_WITHIN):
                         self._hand_over(client, recipient, message)
-                with suppress(smtplib.SMTPException, OSError), self._bounded(client):
+                with (
+                    suppress(smtplib.SMTPException, OSError),
+                    bounded(lambda: client.sock, ANSWERS_WITHIN),
+                ):
                     client.quit()
             finally:
                 client.close()
@@ -74,30 +83,7 @@ class LmtpDelivery:
         except OSError as error:
             raise DoorError(f"{self.name}: {error.strerror or error}") from error
 
-    @contextmanager
-    def _bounded(self, client: smtplib.LMTP) -> Iterator[None]:
-        """TimeoutError when it takes too long: a server may keep us busy without an end."""
-        done = threading.Event()
-
-        def end() -> None:
-            if not done.wait(ANSWERS_WITHIN) and client.sock is not None:
-                done.set()
-                with suppress(OSError):
-                    client.sock.shutdown(socket.SHUT_RDWR)
-
-        watch = threading.Thread(target=end, daemon=True)
-        watch.start()
-        try:
-            yield
-        except (smtplib.SMTPException, OSError) as error:
-            if done.is_set():
-                raise TimeoutError from error
-            raise
-        finally:
-            done.set()
-            watch.join()
-
-    def _hand_over(self, client: smtplib.LMTP, recipient: str, message: bytes) -> None:
+    def _hand_over(self, client: smtplib.SMTP, recipient: str, message: bytes) -> None:
         options = []
         if not message.isascii():
             if not client.has_extn("8bitmime"):
@@ -115,9 +101,19 @@ class LmtpDelivery:
         code, words = reply
         text = readable(_octets(words))
         if code < 0:
-            raise DoorError(f"{self.name} answers {what} with what is no LMTP: {text}")
+            raise DoorError(
+                f"{self.name} answers {what} with what is no {self.scheme.upper()}: {text}"
+            )
         if not 200 <= code < 300:
             raise DoorError(f"{self.name} refuses {what}: {code} {text}{mend}")
+
+
+class LmtpDelivery(SmtpDelivery):
+    """Delivers over LMTP."""
+
+    scheme = "lmtp"
+    client = smtplib.LMTP
+    hello = "LHLO"
 
 
 def _octets(words: bytes | str) -> bytes:
