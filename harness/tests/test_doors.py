@@ -592,7 +592,7 @@ def test_a_door_is_named_as_it_was_asked_for(spec: str) -> None:
 @pytest.mark.parametrize(
     "spec, problem",
     [
-        ("imap4://x:1", "unknown door; write maildir:PATH/{user}, mbox:PATH/{user}, lmtp://"),
+        ("imap4://x:1", "unknown door; write maildir:PATH/{user}, mbox:PATH/{user}, imap://"),
         ("/var/mail", "unknown door"),
         ("maildir:/var/mail", "the path of maildir: needs a {user} in it"),
         ("lmtp://x:1+mbox:/var/mail", "the path of mbox: needs a {user} in it"),

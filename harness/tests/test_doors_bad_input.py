@@ -14,7 +14,7 @@ import pytest
 from test_doors import FOREIGN, ONE, TWO, Listener, opened, serving
 
 from pop3spec.accounts import Mailbox
-from pop3spec.maildrop import DoorError, command, delivery, lmtp
+from pop3spec.maildrop import DoorError, command, delivery, smtp
 from pop3spec.probe import PROBE_MESSAGE, probe
 from pop3spec.reference.server import ReferenceServer
 from pop3spec.reference.stores import MaildirStore
@@ -233,7 +233,7 @@ def test_a_listener_that_is_no_lmtp_server_is_given_up(
     mail: Path, monkeypatch: pytest.MonkeyPatch, talk: Talk, words: str
 ) -> None:
     if "is not done" in words:
-        monkeypatch.setattr(lmtp, "ANSWERS_WITHIN", 0.5)
+        monkeypatch.setattr(smtp, "ANSWERS_WITHIN", 0.5)
     with talking(talk) as spec:
         assert_refused(f"{spec}+maildir:{mail}/{{user}}", "alice", mail, words)
 

@@ -10,13 +10,15 @@ from pop3spec.maildrop.doors import open_door
 from pop3spec.stock import STOCK
 
 GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "doors.md").read_text("utf-8")
-ROWS = dict(re.findall(r"^\| `([a-z0-9-]+)` \| (.+ \| .+ \| .+) \|$", GUIDE, re.MULTILINE))
+ROWS = dict(re.findall(r"^\| `([a-z0-9-]+)` \| (.+ \| .+ \| .+ \| .+) \|$", GUIDE, re.MULTILINE))
 # The door of each column; what deliveries refuse is the same for both.
 COLUMNS = {
     "maildir:/mail/{user}": 0,
     "mbox:/mail/{user}": 1,
     "lmtp://localhost:24+maildir:/mail/{user}": 2,
+    "smtp://localhost:25+maildir:/mail/{user}": 2,
     "command:deliver {user}+maildir:/mail/{user}": 2,
+    "imap://localhost:143": 3,
 }
 
 

@@ -15,6 +15,7 @@ import re
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from typing import Any
 
 from pop3spec.maildrop import DoorError
@@ -70,7 +71,7 @@ class ImapDoor:
             (not header.isascii(), "a header with octets above 127"),
         ):
             if is_so:
-                return f"an IMAP server need not take {reason}"
+                return f"IMAP does not keep {reason}"
         return ""
 
     def fill(self, user: str, messages: Sequence[bytes]) -> None:
@@ -215,8 +216,12 @@ class ImapDoor:
         """Each of these messages with its identifier, without a mark that it was read."""
         for some in _parts(stored):
             data = self._wanted(client.uid("FETCH", some, "(BODY.PEEK[])"), "UID FETCH")
-            for each in data:
-                found = _UID.search(each[0]) if isinstance(each, tuple) else None
+            for each, behind in pairwise((*data, b"")):
+                if not isinstance(each, tuple):
+                    continue
+                # Before the octets or behind them, as the server likes.
+                rest = behind if isinstance(behind, bytes) else b""
+                found = _UID.search(each[0]) or _UID.search(rest)
                 if found is not None:
                     yield int(found[1]), each[1]
 
@@ -228,7 +233,9 @@ class ImapDoor:
         """Remove these of all stored messages, and no other that somebody marked."""
         if not chosen:
             return
-        has_uid_expunge = "UIDPLUS" in client.capabilities
+        # Asked again behind the login, where it may be longer.
+        data = self._wanted(client.capability(), "CAPABILITY")
+        has_uid_expunge = any(b"UIDPLUS" in each.upper().split() for each in data if each)
         if not has_uid_expunge and len(chosen) < len(stored):
             data = self._wanted(client.uid("SEARCH", "DELETED"), "UID SEARCH")
             marked = {int(word) for each in data if each for word in each.split()}
@@ -257,5 +264,7 @@ def _quoted(text: str) -> str:
 
 def _told(error: Exception) -> str:
     """What imaplib says, without the form that it gives octets."""
-    words = error.args[0] if error.args else ""
+    words = error.args[0] if error.args else None
+    if words in (None, "None"):
+        return "no greeting of an IMAP server"
     return readable(words if isinstance(words, bytes) else str(words).encode())
