@@ -240,7 +240,12 @@ def validate_files(options: argparse.Namespace) -> int:
     return USAGE if problems else 0
 
 
+# What no scenario file has; a profile has one of them.
+_PROFILE_KEYS = ("target:", "accounts:", "known-deviations:")
+
+
 def _problem_of(file: Path) -> str:
+    from pop3spec.deviations import check_records
     from pop3spec.rulebook.rules import observation_ids, rulebook
     from pop3spec.scenario import ScenarioError, load_scenarios
     from pop3spec.target import TargetError, load_profile
@@ -249,10 +254,10 @@ def _problem_of(file: Path) -> str:
         text = file.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         return f"{file}: {error.strerror}"
-    is_profile = any(line.startswith(("target:", "accounts:")) for line in text.splitlines())
+    is_profile = any(line.startswith(_PROFILE_KEYS) for line in text.splitlines())
     try:
         if is_profile:
-            load_profile(file)
+            check_records(load_profile(file).known_deviations)
         else:
             load_scenarios(file, rulebook().keys(), observation_ids=observation_ids())
     except (ScenarioError, TargetError) as error:

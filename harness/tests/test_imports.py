@@ -59,12 +59,13 @@ PARTS: Mapping[str, str] = {
     ),
     "options": "",
     "collected": "target rulebook scenario",
+    "deviations": "yamlfile target rulebook collected",
     "tally": "transcript rulebook verdict report",
     "plugin": (
         "masking transcript target rulebook verdict scenario session maildrop probe settings run"
-        " embedded fixtures report options collected tally"
+        " embedded fixtures report options collected deviations tally"
     ),
-    "cli": "target rulebook scenario options collected reference register",
+    "cli": "target rulebook scenario options collected reference register report deviations",
     "__main__": "cli",
     "__init__": "",
 }

@@ -1,10 +1,11 @@
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import date
 
 import pytest
 
 from pop3spec.report.exit_code import exit_code
-from pop3spec.report.known import apply_known
+from pop3spec.report.known import marked, staleness
 from pop3spec.report.rows import FindingRow, ScenarioRow, rule_rows
 from pop3spec.rulebook.rules import Basis, Level, Rule
 from pop3spec.target import KnownDeviation
@@ -43,6 +44,13 @@ def record(
     rule: str = MUST, scenario: str | None = None, until: str | None = None
 ) -> KnownDeviation:
     return KnownDeviation(rule=rule, why="ticket 7", scenario=scenario, until=until)
+
+
+def apply_known(
+    rows: list[ScenarioRow], records: list[KnownDeviation], today: date, about: Collection[str] = ()
+) -> tuple[list[ScenarioRow], list[str]]:
+    told = staleness(rows, records, today, lambda rule: about)
+    return [marked(row, records, today) for row in rows], list(told.stale)
 
 
 def exits(
@@ -106,18 +114,18 @@ def exits(
 def test_a_known_deviation_is_known_or_stale_or_nothing(
     row: ScenarioRow, deviation: KnownDeviation, is_known: bool, is_stale: bool
 ) -> None:
-    [marked], stale = apply_known([row], [deviation], TODAY)
+    [found], stale = apply_known([row], [deviation], TODAY)
 
-    assert marked.known is is_known
-    assert marked.known_why == ("ticket 7" if is_known else "")
+    assert found.known is is_known
+    assert found.known_why == ("ticket 7" if is_known else "")
     assert bool(stale) is is_stale
 
 
 def test_a_scenario_is_known_when_all_its_findings_are() -> None:
-    [marked], stale = apply_known([BOTH], [record(), record(OTHER)], TODAY)
+    [found], stale = apply_known([BOTH], [record(), record(OTHER)], TODAY)
 
-    assert marked.known
-    assert marked.known_why == "ticket 7"
+    assert found.known
+    assert found.known_why == "ticket 7"
     assert not stale
 
 
@@ -125,6 +133,33 @@ def test_a_record_is_not_stale_while_the_rule_is_broken_somewhere() -> None:
     _, stale = apply_known([PASS, replace(FAIL, id="rfc1939/x::two")], [record()], TODAY)
 
     assert not stale
+
+
+ELSEWHERE = "rfc1939/x::elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("rows", "scenario", "is_stale"),
+    [
+        ([PASS], None, False),
+        ([PASS], "rfc1939/x::one", True),
+        ([PASS, replace(PASS, id=ELSEWHERE)], None, True),
+        ([PASS, replace(PASS, id=f"{ELSEWHERE}[stls]")], None, True),
+        ([PASS, replace(UNTOUCHED, id=ELSEWHERE)], None, True),
+        ([PASS, replace(NOT_APPLICABLE, id=ELSEWHERE)], None, True),
+        ([PASS, replace(BLOCKED, id=ELSEWHERE)], None, False),
+        ([PASS, replace(ERROR, id=ELSEWHERE)], None, False),
+        ([PASS, replace(BLOCKED, id="rfc1939/x::one[stls]")], "rfc1939/x::one", False),
+        ([replace(PASS, id=f"run::{MUST}")], f"run::{MUST}", False),
+    ],
+)
+def test_a_record_is_not_stale_where_what_broke_the_rule_may_have_been_left_out(
+    rows: list[ScenarioRow], scenario: str | None, is_stale: bool
+) -> None:
+    told = staleness(rows, [record(scenario=scenario)], TODAY, lambda rule: {PASS.id, ELSEWHERE})
+
+    assert bool(told.stale) is is_stale
+    assert (MUST in told.undecided) is not is_stale
 
 
 def test_a_stale_record_is_named_with_its_scenario_and_reason() -> None:

@@ -36,7 +36,8 @@ class Results:
     """Everything that a run found: what results.json says, as values.
 
     `target` is what was observed of it, `observations` are `{"id", "value"}`. Times are
-    aware of their zone, `seconds` is the wall time of the run.
+    aware of their zone, `seconds` is the wall time of the run. `whole_files` are the files
+    of which nothing was left out.
     """
 
     version: str
@@ -50,6 +51,7 @@ class Results:
     scenarios: tuple[ScenarioRow, ...]
     capabilities: tuple[Cell, ...] = ()
     observations: tuple[Mapping[str, Any], ...] = ()
+    whole_files: frozenset[str] = frozenset()
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Self:
@@ -66,6 +68,7 @@ class Results:
             scenarios=tuple(map(ScenarioRow.from_data, data["scenarios"])),
             capabilities=tuple(map(Cell.from_data, data.get("capabilities", ()))),
             observations=tuple(data.get("observations", ())),
+            whole_files=frozenset(data.get("whole_files", ())),
         )
 
     def to_data(self) -> Data:
@@ -83,6 +86,8 @@ class Results:
             "capabilities": [cell.to_data() for cell in self.capabilities],
             "observations": sorted(self.observations, key=lambda each: str(each["id"])),
         }
+        if self.whole_files:
+            document["whole_files"] = self.whole_files
         plain: Data = as_json(document)
         return plain
 
@@ -105,11 +110,38 @@ def read_results(path: Path) -> Results:
             f"{path}: written by a later pop3spec (schema {schema}, here {SCHEMA}); use that one"
         )
     try:
-        return Results.from_data(data)
+        results = Results.from_data(data)
+        if not _is_sound(results):
+            raise TypeError("a value of another type than results have")
+        return results
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ResultsError(
             f"{path}: damaged ({type(error).__name__}: {error}); run the suite again"
         ) from error
+
+
+def _is_sound(results: Results) -> bool:
+    """Whether the values that reports compute with are of the types that they have to be."""
+    texts = [results.version, results.rules_digest, *results.whole_files]
+    for row in results.scenarios:
+        texts += (row.id, row.title, row.file, row.detail, row.known_why, row.replay)
+        texts += (*row.rules, *row.exercised, *row.transcript)
+        for found in row.findings:
+            texts += (found.rule, found.got, found.expected, found.where, found.command)
+    for rule in results.rules:
+        texts += (rule.id, rule.title, *rule.scenarios)
+    for cell in results.capabilities:
+        texts += (cell.capability, cell.place, *cell.arguments)
+    numbers = [results.seconds]
+    numbers += (number for row in results.scenarios for number in (row.seconds, row.line))
+    numbers += (number for rule in results.rules for number in (rule.exercised, rule.broken))
+    mappings = (results.target, results.options, *results.observations)
+    return (
+        all(isinstance(text, str) for text in texts)
+        and all(isinstance(number, int | float) for number in numbers)
+        and all(isinstance(mapping, Mapping) for mapping in mappings)
+        and all(rule.verdict is not Verdict.ERROR for rule in results.rules)
+    )
 
 
 def write_results(path: Path, results: Results) -> None:

@@ -7,6 +7,7 @@ processes reports like a run in one.
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from enum import Enum
 from typing import Any, Protocol, Self
 
 from pop3spec.report.text import one_line
@@ -24,6 +25,15 @@ Data = dict[str, Any]
 
 # Longest line that an attribute or a table cell is given.
 _LONG = 500
+
+
+class Standing(Enum):
+    """How a row stands against a baseline; APART where that decides nothing."""
+
+    APART = ""
+    WORSE = "worse"
+    AS_BEFORE = "as before"  # it fails, and did so in the baseline
+    NEW = "new"  # it fails, and the baseline does not say that it once held
 
 
 class Leveled(Protocol):
@@ -78,7 +88,7 @@ class ScenarioRow:
     """One scenario or Python test as reported.
 
     `rules` are those that it lists, `exercised` those that held or broke in it.
-    `replay` is the command that runs it again, alone.
+    `replay` is the command that runs it again, alone. `baseline` is how it stands against one.
     """
 
     id: str
@@ -95,6 +105,7 @@ class ScenarioRow:
     findings: tuple[FindingRow, ...] = ()
     transcript: tuple[str, ...] = ()
     replay: str = ""
+    baseline: Standing = Standing.APART
 
     @classmethod
     def from_outcome(
@@ -142,6 +153,7 @@ class ScenarioRow:
             findings=tuple(map(FindingRow.from_data, data.get("findings", ()))),
             transcript=tuple(data.get("transcript", ())),
             replay=data.get("replay", ""),
+            baseline=Standing(data.get("baseline", "")),
         )
 
     def to_data(self) -> Data:
@@ -161,6 +173,7 @@ class ScenarioRow:
             "findings": [finding.to_data() for finding in self.findings],
             "transcript": list(self.transcript),
             "replay": self.replay,
+            "baseline": self.baseline.value,
         }
 
     @property
@@ -242,7 +255,9 @@ def by_severity(row: ScenarioRow, rules: Mapping[str, Leveled]) -> list[FindingR
 
 
 def fails_run(row: ScenarioRow, rules: Mapping[str, Leveled], level: Level) -> bool:
-    """Whether a row fails a run at this level, known deviations set aside."""
+    """Whether a row fails a run at this level, known deviations and a baseline set aside."""
+    if row.baseline is not Standing.APART:
+        return row.baseline is Standing.WORSE
     if row.known or row.verdict not in (Verdict.FAIL, Verdict.WARN):
         return False
     unknown = [finding for finding in row.findings if not finding.known]

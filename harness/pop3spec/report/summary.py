@@ -9,6 +9,7 @@ from pop3spec.report.rows import (
     FindingRow,
     RuleRow,
     ScenarioRow,
+    Standing,
     by_severity,
     ordered,
     severity,
@@ -19,6 +20,13 @@ from pop3spec.verdict import RULE_ORDER, Verdict
 
 # As many of the broken rules are told at length.
 _TOLD = 3
+
+# How a row against a baseline is told.
+STANDINGS = {
+    Standing.WORSE: "worse than in the baseline",
+    Standing.AS_BEFORE: "as in the baseline",
+    Standing.NEW: "not in the baseline",
+}
 
 _COLUMNS = (
     Verdict.PASS,
@@ -42,6 +50,8 @@ def failure_text(row: ScenarioRow, rulebook: Mapping[str, Rule]) -> str:
         lines.append(one_line(f"{place}: {row.title}"))
     if not row.findings or row.verdict is Verdict.ERROR:
         lines += _item(row.verdict.value, row.detail)
+    if row.baseline is not Standing.APART:
+        lines += _item("baseline", STANDINGS[row.baseline])
     lines += [f"  {line}" for line in row.transcript]
     if row.replay:
         lines.append(one_line(f"replay: {row.replay}"))
@@ -162,6 +172,8 @@ def _failures(
     """The most important broken rules, each with one scenario that shows it."""
     shown: dict[str, tuple[ScenarioRow, FindingRow]] = {}
     for row in rows:
+        if row.baseline in (Standing.AS_BEFORE, Standing.NEW):
+            continue
         for finding in row.findings:
             if not finding.known and severity(finding, rules) is not Verdict.PASS:
                 shown.setdefault(finding.rule, (row, finding))
