@@ -1,4 +1,4 @@
-"""Known deviations and what there is: do their rules and scenarios exist, and who is about a rule.
+"""Known deviations and what there is: do their rules and scenarios exist, and what else.
 
 Reads our own scenarios and the text of our suites. Which findings are on record is in
 `report.known`.
@@ -59,11 +59,6 @@ def without_variant(id: str) -> str:
     return id.partition("[")[0]
 
 
-def about(rule: str) -> frozenset[str]:
-    """The ids of our scenarios and tests that name the rule, without their variants."""
-    return frozenset(id for id, rules in _everything() if rule in rules)
-
-
 def ids_in(file: str) -> frozenset[str]:
     """The ids in a file of ours, by the part of them before '::'; none where it is not ours."""
     path = Path(file)
@@ -80,7 +75,8 @@ def _is_in_our_folder(file: str) -> bool:
 
 
 @cache
-def _everything() -> tuple[tuple[str, frozenset[str]], ...]:
+def catalogue() -> Mapping[str, frozenset[str]]:
+    """Our scenarios and tests by id, without variants, with the rules that they are about."""
     root = home()
     scenarios = [
         pair for path in sorted((root / "scenarios").rglob("*.yaml")) for pair in _scenarios(path)
@@ -90,7 +86,7 @@ def _everything() -> tuple[tuple[str, frozenset[str]], ...]:
         for path in sorted((root / "suites").rglob("test_*.py"))
         for pair in _tests(path, path.relative_to(root).as_posix()).items()
     ]
-    return (*scenarios, *tests)
+    return dict((*scenarios, *tests))
 
 
 def _scenarios(path: Path) -> Iterator[tuple[str, frozenset[str]]]:

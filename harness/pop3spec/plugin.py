@@ -20,7 +20,7 @@ import pytest
 
 from pop3spec import __version__, fixtures
 from pop3spec.collected import SUFFIXES, ScenarioFiles, home, with_transport
-from pop3spec.deviations import about, check_records
+from pop3spec.deviations import catalogue, check_records
 from pop3spec.maildrop import DoorError
 from pop3spec.maildrop.doors import open_door
 from pop3spec.masking import masker_for
@@ -700,7 +700,7 @@ def _finish(session: pytest.Session, state: _State, exitstatus: int) -> None:
     expire = state.run.expire if state.run is not None else set()
     tally.rows += map(state.placed, tally.rows_over_sessions(expire, state.replay))
     state.staleness = staleness(
-        tally.rows, state.settings.known_deviations, datetime.date.today(), about
+        tally.rows, state.settings.known_deviations, datetime.date.today(), catalogue
     )
     if session.shouldfail or session.shouldstop:
         state.whole_files.clear()  # what was not reached is not gone

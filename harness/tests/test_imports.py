@@ -60,12 +60,13 @@ PARTS: Mapping[str, str] = {
     "options": "",
     "collected": "target rulebook scenario",
     "deviations": "yamlfile target rulebook collected",
+    "accept": "report target rulebook verdict yamlfile",
     "tally": "transcript rulebook verdict report",
     "plugin": (
         "masking transcript target rulebook verdict scenario session maildrop probe settings run"
         " embedded fixtures report options collected deviations tally"
     ),
-    "cli": "target rulebook scenario options collected reference register report deviations",
+    "cli": "target rulebook scenario options collected reference register report deviations accept",
     "__main__": "cli",
     "__init__": "",
 }

@@ -1,6 +1,6 @@
 """Known deviations: which findings are on record, and which records are stale."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Protocol
@@ -60,12 +60,13 @@ def staleness(
     rows: Iterable[ScenarioRow],
     records: Iterable[Deviation],
     today: date,
-    about: Callable[[str], Collection[str]],
+    catalogue: Callable[[], Mapping[str, Collection[str]]],
 ) -> Staleness:
     """Which records are stale after a run with these rows.
 
-    `about` names the scenarios that are about a rule. A record without a scenario is stale only
-    where none of them was left out or blocked: the one that broke the rule may be among those.
+    `catalogue` has all scenarios there are, with the rules that they are about. A record without
+    a scenario is stale only where none was left out, and none about the rule was blocked: the
+    one that broke it may be among those, and every scenario may break a rule.
     """
     rows = list(rows)
     stale, undecided = [], []
@@ -73,7 +74,7 @@ def staleness(
         here = [row for row in rows if concerns(record, row)]
         if not _holds(record, here):
             continue
-        if _is_blind(record, here, rows, about):
+        if _is_blind(record, here, rows, catalogue):
             undecided.append(record)
         else:
             stale.append(_stale(record))
@@ -103,14 +104,20 @@ def _is_blind(
     record: Deviation,
     here: Iterable[ScenarioRow],
     rows: Iterable[ScenarioRow],
-    about: Callable[[str], Collection[str]],
+    catalogue: Callable[[], Mapping[str, Collection[str]]],
 ) -> bool:
     """Whether a scenario that may be the one that broke the rule was left out or blocked."""
     # What the sessions of all scenarios show together is no scenario of its own.
     if record.scenario and record.scenario != f"run::{record.rule}":
         return any(row.verdict in _UNJUDGED for row in here)
-    judged = {row.id.partition("[")[0] for row in rows if row.verdict not in _UNJUDGED}
-    return not judged.issuperset(about(record.rule))
+    judged: dict[str, bool] = {}
+    for row in rows:
+        name = row.id.partition("[")[0]
+        judged[name] = judged.get(name, True) and row.verdict not in _UNJUDGED
+    return any(
+        id not in judged or (record.rule in about and not judged[id])
+        for id, about in catalogue().items()
+    )
 
 
 def _name(record: Deviation) -> str:
@@ -126,6 +133,6 @@ def _stale(record: Deviation) -> str:
 
 def _undecided(records: Sequence[Deviation]) -> str:
     return one_line(
-        f"perhaps stale: {', '.join(map(_name, records))}: no deviation was seen, but scenarios "
-        "about it were left out or blocked in this run; a whole run decides"
+        f"perhaps stale: {', '.join(map(_name, records))}: the rule holds, but scenarios that may "
+        "break it were left out or blocked in this run; a whole run decides"
     )
