@@ -122,6 +122,8 @@ def _left(
 
 def write_records(path: Path, records: Sequence[KnownDeviation]) -> None:
     """Put records into a profile, which is made where there is none; TargetError."""
+    if not path.resolve().parent.is_dir():
+        raise TargetError(f"{path}: there is no such directory; make it, or name another one")
     octets = path.read_bytes() if path.exists() else _NEW_FILE.encode()
     mark = "\ufeff" if octets.startswith(b"\xef\xbb\xbf") else ""
     try:
@@ -139,14 +141,19 @@ def with_records(
     text: str, records: Sequence[KnownDeviation], file: str, *, is_new: bool = False
 ) -> str:
     """The text of a profile with records more; what it held stays as it was. TargetError."""
+    if not records:
+        return text
     try:
         before = Profile() if is_new else load_text(text, file, Profile)
-        extended = text if not records else _extended(text, records, file, is_new=is_new)
-        after = load_text(extended, file, Profile) if records else before
     except YamlError as error:
         raise TargetError(str(error)) from error
     wanted = replace(before, known_deviations=(*before.known_deviations, *records))
-    if after != wanted:
+    extended = _extended(text, records, file, is_new=is_new)
+    try:
+        is_as_wanted = load_text(extended, file, Profile) == wanted
+    except YamlError:
+        is_as_wanted = False
+    if not is_as_wanted:
         raise TargetError(
             f"{file}: records cannot be put into this form of YAML; write '{KEY}:' at the end, "
             "its items each on lines of their own"

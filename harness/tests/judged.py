@@ -112,9 +112,7 @@ def judge(
 ) -> Run:
     """Judge the reference server by these scenarios."""
     (directory / "own.yaml").write_text(scenarios)
-    paths = (
-        () if any(word.endswith(".yaml") and word[0] != "-" for word in words) else ("own.yaml",)
-    )
+    paths = () if any(word.startswith("own.yaml") for word in words) else ("own.yaml",)
     with ReferenceServer(MemoryStore(), {}, faults=tuple(faults)) as server:
         address = f"127.0.0.1:{server.address[1]}"
         ended = judge_here(directory, address, *paths, *words, f"--report-dir={reports}")

@@ -89,13 +89,13 @@ class Baseline:
     def lines(self, results: Results, found: Changes, width: int) -> Iterator[str]:
         """The comparison for a terminal."""
         old = self.earlier.results
-        head = f"baseline {self.path} (pop3spec {old.version}, {utc_time(old.started)})"
         counts = Counter(row.baseline for row in results.scenarios)
+        yield one_line(f"baseline {self.path} (pop3spec {old.version}, {utc_time(old.started)}):")
         standings = [
             *_counted_kinds(found.worse),
             f"{_scenarios(counts[Standing.AS_BEFORE])} as in the baseline",
         ]
-        yield from textwrap.wrap(one_line(f"{head}: {', '.join(standings)}"), width)
+        yield f"  {', '.join(standings)}"
         if counts[Standing.NEW]:
             yield from textwrap.wrap(
                 f"{_scenarios(counts[Standing.NEW])} for which the baseline has no verdict that "
@@ -103,7 +103,8 @@ class Baseline:
                 width,
             )
         for change in found.worse[:_TOLD]:
-            yield from told(change, width)
+            first, *rest = told(change, width)
+            yield from (f"worse: {first}", *rest)
         if len(found.worse) > _TOLD:
             yield f"and {len(found.worse) - _TOLD} more; `pop3spec diff` tells all"
         if found.differing:

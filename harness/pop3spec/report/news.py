@@ -5,13 +5,16 @@ neither HTML nor links nor mentions are read.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 
-from pop3spec.report.changes import Change, Changes, Direction
+from pop3spec.report.changes import Change, Changes, Direction, Kind
 from pop3spec.report.results import Results, utc_time
 from pop3spec.report.text import one_line
 
 _LONG = 300
+# As many that only one of the results has are told one by one.
+_MANY = 10
 _RUN_OF_BACKTICKS = re.compile("`+")
 _HEADS = {
     Direction.WORSE: "Worse",
@@ -30,7 +33,7 @@ def as_terminal(old: Results, new: Results, found: Changes, width: int) -> str:
     for direction in Direction:
         if group := found.of(direction):
             lines += ["", f"{_HEADS[direction]} ({len(group)})"]
-            lines += [line for change in group for line in told(change, width)]
+            lines += [f"  {line}" for change in gathered(group) for line in told(change, width - 2)]
     if not found.all:
         lines += ["", "Nothing changed."]
     return "\n".join(lines)
@@ -39,10 +42,31 @@ def as_terminal(old: Results, new: Results, found: Changes, width: int) -> str:
 def told(change: Change, width: int) -> Iterator[str]:
     """A change in a line or two, for a terminal."""
     before, after = change.before or "absent", change.after or "absent"
-    name = f"{change.direction.value}: {change.kind.value} {change.id}: {before} -> {after}"
-    yield one_line(name)
+    yield one_line(f"{change.kind.value} {change.id}: {before} -> {after}")
     if change.note:
         yield f"  {one_line(change.note, max(width - 2, 20))}"
+
+
+def gathered(group: Iterable[Change]) -> list[Change]:
+    """The changes, those that only one of the results has as one where they are many."""
+    of_kind: dict[tuple[Kind, bool, str], list[Change]] = {}
+    shown: list[Change] = []
+    for change in group:
+        if change.direction is Direction.OTHER and not (change.before and change.after):
+            of_kind.setdefault((change.kind, not change.before, change.note), []).append(change)
+        else:
+            shown.append(change)
+    for alike in of_kind.values():
+        if len(alike) <= _MANY:
+            shown += alike
+        else:
+            first, names = alike[0], Counter(each.before or each.after for each in alike)
+            counts = ", ".join(f"{count} {name}" for name, count in names.items())
+            there = counts if first.kind in (Kind.SCENARIO, Kind.RULE) else "there"
+            words = (there, "") if first.before else ("", there)
+            name = f"{first.id} and {len(alike) - 1} more"
+            shown.append(Change(first.kind, name, *words, note=first.note))
+    return shown
 
 
 def _where(results: Results) -> str:
@@ -71,7 +95,7 @@ def as_markdown(old: Results, new: Results, found: Changes) -> str:
     for direction in Direction:
         if group := found.of(direction):
             lines += ["", f"## {_HEADS[direction]} ({len(group)})", ""]
-            lines += _table(("what", "id", "before", "after", "note"), map(_cells, group))
+            lines += _table(("what", "id", "before", "after", "note"), map(_cells, gathered(group)))
     if not found.all:
         lines += ["", "Nothing changed."]
     return "\n".join(lines)
@@ -82,9 +106,7 @@ def _cells(change: Change) -> Sequence[str]:
     return (change.kind.value, *map(code, texts))
 
 
-def _table(
-    heads: Sequence[str], rows: "Iterator[Sequence[str]] | Sequence[Sequence[str]]"
-) -> list[str]:
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     lines = (heads, ["---"] * len(heads), *rows)
     return [f"| {' | '.join(line)} |" for line in lines]
 
