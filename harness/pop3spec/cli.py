@@ -289,6 +289,9 @@ def _problem_of(file: Path) -> str:
 
 # --- diff, accept ---
 
+# What no terminal cuts off.
+_WIDE = 500
+
 
 def show_changes(options: argparse.Namespace) -> int:
     """Print what changed between two results; exit 1 if something got worse."""
@@ -305,7 +308,8 @@ def show_changes(options: argparse.Namespace) -> int:
     if options.format == "markdown":
         print(as_markdown(old, new, found))
     else:
-        print(as_terminal(old, new, found, shutil.get_terminal_size((100, 24)).columns))
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDE
+        print(as_terminal(old, new, found, width))
     return 1 if found.worse else 0
 
 

@@ -702,7 +702,7 @@ def _finish(session: pytest.Session, state: _State, exitstatus: int) -> None:
     state.staleness = staleness(
         tally.rows, state.settings.known_deviations, datetime.date.today(), catalogue
     )
-    if session.shouldfail or session.shouldstop:
+    if session.shouldfail or session.shouldstop or exitstatus not in (0, 1, 5):
         state.whole_files.clear()  # what was not reached is not gone
     results = state.results = replace(_results(state), whole_files=frozenset(state.whole_files))
     if state.baseline is not None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from command import here
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from judged import ARGUMENT, ARGUMENT_FAULT, PRACTICE, ROBUST, STATE, STATES_FAULT, judge
 
@@ -20,6 +20,9 @@ from pop3spec.rulebook.rules import Level, rulebook
 from pop3spec.target import KnownDeviation, Profile, TargetError
 from pop3spec.verdict import Verdict
 from pop3spec.yamlfile import load_text
+
+# A busy machine is no finding.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 TODAY = date(2026, 11, 23)
 RECORD = KnownDeviation(rule=STATE, why="ticket 7")
@@ -188,6 +191,7 @@ def test_a_form_that_cannot_be_extended_is_told(text: str) -> None:
 shown = st.text(st.characters().filter(str.isprintable))
 
 
+@patient
 @given(
     st.sampled_from(list(PLACES.values())),
     st.lists(st.tuples(shown.filter(str.strip), st.none() | shown), min_size=1, max_size=4),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from command import apart, here
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -22,6 +22,9 @@ from pop3spec.report.text import one_line
 from pop3spec.report.truth import Cell
 from pop3spec.rulebook.rules import Level, Rule, rulebook
 from pop3spec.verdict import Verdict, worst
+
+# A busy machine is no finding.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 BOTH = frozenset(Level) - {Level.MAY}
 SHOULD = frozenset({Level.SHOULD})
@@ -87,6 +90,7 @@ ids = st.sampled_from(["a::x", "a::y", "a::y[stls]", "run::x", "b::z"]) | texts
 levels = st.sampled_from([Level.MUST, Level.SHOULD])
 
 
+@patient
 @given(st.dictionaries(ids, st.tuples(*[st.sampled_from(VERDICTS)] * 2)), levels)
 def test_scenarios_are_worse_as_the_table_says(
     verdicts: dict[str, tuple[str, str]], level: Level
@@ -100,6 +104,7 @@ def test_scenarios_are_worse_as_the_table_says(
     assert worse(old, new, level) == expected
 
 
+@patient
 @given(st.dictionaries(st.sampled_from(sorted(RULES)), st.tuples(*[st.sampled_from(OF_RULES)] * 2)))
 @pytest.mark.parametrize("level", [Level.MUST, Level.SHOULD])
 def test_rules_are_worse_as_the_table_says_but_practice_never_for_a_warning(
@@ -155,11 +160,13 @@ def judged(draw: st.DrawFn, **facts: Any) -> Results:
     return results(rows, rule_rows(RULES, rows), **(given_facts | facts))
 
 
+@patient
 @given(judged(), levels)
 def test_nothing_changed_against_itself(one: Results, level: Level) -> None:
     assert changes(one, one, level).all == ()
 
 
+@patient
 @given(judged(), judged(), levels)
 def test_what_is_worse_one_way_is_better_the_other_way(
     one: Results, other: Results, level: Level
@@ -171,6 +178,7 @@ def test_what_is_worse_one_way_is_better_the_other_way(
             assert back[change.kind, change.id].direction is Direction.BETTER
 
 
+@patient
 @given(judged(), judged(), levels, st.randoms())
 def test_the_order_of_scenarios_does_not_matter(
     one: Results, other: Results, level: Level, random: Any
@@ -181,6 +189,7 @@ def test_the_order_of_scenarios_does_not_matter(
     assert changes(one, replace(other, scenarios=tuple(mixed)), level) == changes(one, other, level)
 
 
+@patient
 @given(judged(version="1.0"), judged(), levels)
 def test_a_run_marks_the_scenarios_that_the_comparison_calls_worse(
     old: Results, new: Results, level: Level
@@ -294,6 +303,7 @@ def parsed(text: str) -> list[Any]:
     return MarkdownIt("commonmark").enable("table").parse(text)
 
 
+@patient
 @given(judged(), judged(), levels)
 def test_markdown_has_a_row_for_each_change_and_nothing_of_what_a_server_said_is_read(
     one: Results, other: Results, level: Level
@@ -313,6 +323,7 @@ def test_markdown_has_a_row_for_each_change_and_nothing_of_what_a_server_said_is
     assert all(line.isprintable() for line in lines)
 
 
+@patient
 @given(texts | st.text(alphabet="`|\\ a\n"))
 def test_a_code_span_in_a_cell_reads_as_the_text_that_was_shown(text: str) -> None:
     written = code(text)
@@ -412,6 +423,8 @@ SPOILT: Sequence[tuple[str, Any]] = (
     ("observations", [7]),
     ("whole_files", [7]),
     ("started", 7),
+    ("started", "0001-01-01T00:00:00+14:00"),
+    ("target", json.loads('{"a":' + "[" * 600 + "]" * 600 + "}")),
     ("suite", {"version": 1, "rules_digest": None}),
     ("capabilities", [{"capability": 1}]),
     (

@@ -22,7 +22,7 @@ from pop3spec.report.results import Results, read_results, utc_time
 from pop3spec.report.rows import Leveled, ScenarioRow, Standing, fails_run, severity
 from pop3spec.report.text import one_line
 from pop3spec.rulebook.rules import Level
-from pop3spec.verdict import worst
+from pop3spec.verdict import Verdict, worst
 
 # As much of what got worse is told on the terminal; JUnit and `pop3spec diff` have all.
 _TOLD = 20
@@ -75,11 +75,12 @@ class Baseline:
         was = self.earlier.rules.get(rule)
         if was is None or not (self.is_same_suite or row.id in self.earlier.scenarios):
             return False
-        verdict = worst(
+        breaches = [
             severity(found, self.rules)
             for found in row.findings
             if found.rule == rule and not found.known
-        )
+        ]
+        verdict = worst((Verdict.PASS, *breaches))
         return not is_mere_practice(rule, verdict) and worsens(was.verdict, verdict, self.level)
 
     def compared(self, results: Results) -> Changes:

@@ -21,6 +21,8 @@ SCHEMA = 1
 
 _MASK = "***"
 
+_TOO_FAR = (OverflowError, RecursionError)
+
 _WITHOUT_TRANSCRIPT = (Verdict.PASS, Verdict.NOT_APPLICABLE)
 
 # Greedy to the last '@': a password may hold one that nobody encoded.
@@ -114,7 +116,7 @@ def read_results(path: Path) -> Results:
         if not _is_sound(results):
             raise TypeError("a value of another type than results have")
         return results
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, *_TOO_FAR) as error:
         raise ResultsError(
             f"{path}: damaged ({type(error).__name__}: {error}); run the suite again"
         ) from error
@@ -136,6 +138,9 @@ def _is_sound(results: Results) -> bool:
     numbers += (number for row in results.scenarios for number in (row.seconds, row.line))
     numbers += (number for rule in results.rules for number in (rule.exercised, rule.broken))
     mappings = (results.target, results.options, *results.observations)
+    # What reports do later, and what raises where a year or a nesting goes too far.
+    utc_time(results.started)
+    as_json(mappings)
     return (
         all(isinstance(text, str) for text in texts)
         and all(isinstance(number, int | float) for number in numbers)
