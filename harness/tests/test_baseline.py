@@ -119,7 +119,7 @@ CELLS: Sequence[
         with_a_late_one,
         (*ONLY[:1], f"{ONLY[1]} or late"),
         0,
-        {"late": "skipped: not in the baseline"},
+        {"late": "skipped: not judged in the baseline"},
     ),
     (
         "new-failure-of-a-kept-rule",
@@ -185,8 +185,8 @@ def test_what_another_version_of_the_suite_asks_for_is_no_worsening(tmp_path: Pa
     run = judge(tmp_path, *words, faults=[STATES_FAULT], scenarios=without_early(scenarios))
 
     assert run.ended.code == 0, run.ended.text
-    assert run.junit["late"].startswith("skipped: not in the baseline")
-    assert "1 scenario fails for which the baseline has no verdict" in run.ended.text
+    assert run.junit["late"].startswith("skipped: not judged in the baseline")
+    assert "1 scenario fails that the baseline did not judge" in run.ended.text
     assert "weak comparison: the runs differ in version" in run.ended.text
 
 

@@ -98,10 +98,9 @@ class Baseline:
         ]
         yield f"  {', '.join(standings)}"
         if counts[Standing.NEW]:
-            yield from textwrap.wrap(
-                f"{_scenarios(counts[Standing.NEW])} for which the baseline has no verdict that "
-                "could have got worse: new in the suite or in this run, and no failure of it",
-                width,
+            yield (
+                f"  {_scenarios(counts[Standing.NEW])} that the baseline did not judge: "
+                "told here, and no worsening"
             )
         for change in found.worse[:_TOLD]:
             first, *rest = told(change, width)
@@ -109,9 +108,8 @@ class Baseline:
         if len(found.worse) > _TOLD:
             yield f"and {len(found.worse) - _TOLD} more; `pop3spec diff` tells all"
         if found.differing:
-            yield from textwrap.wrap(
-                "weak comparison: the runs differ in " + ", ".join(found.differing), width
-            )
+            names = one_line(", ".join(found.differing))
+            yield from textwrap.wrap(f"weak comparison: the runs differ in {names}", width)
 
 
 def _scenarios(count: int) -> str:

@@ -33,7 +33,7 @@ class Standing(Enum):
     APART = ""
     WORSE = "worse"
     AS_BEFORE = "as before"  # it fails, and did so in the baseline
-    NEW = "new"  # it fails, and the baseline does not say that it once held
+    NEW = "new"  # it fails, and was not judged in the baseline
 
 
 class Leveled(Protocol):

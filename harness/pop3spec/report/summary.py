@@ -25,7 +25,7 @@ _TOLD = 3
 STANDINGS = {
     Standing.WORSE: "worse than in the baseline",
     Standing.AS_BEFORE: "as in the baseline",
-    Standing.NEW: "not in the baseline",
+    Standing.NEW: "not judged in the baseline",
 }
 
 _COLUMNS = (
