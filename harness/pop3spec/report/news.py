@@ -41,7 +41,7 @@ def as_terminal(old: Results, new: Results, found: Changes, width: int) -> str:
 
 def told(change: Change, width: int) -> Iterator[str]:
     """A change in a line or two, for a terminal."""
-    before, after = change.before or "absent", change.after or "absent"
+    before, after = (one_line(text, _LONG) or "absent" for text in (change.before, change.after))
     yield one_line(f"{change.kind.value} {change.id}: {before} -> {after}")
     if change.note:
         yield f"  {one_line(change.note, max(width - 2, 20))}"
