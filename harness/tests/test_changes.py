@@ -265,6 +265,32 @@ def test_a_known_deviation_is_never_worse() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("known", "unknown", "levels_of_worse"),
+    [
+        (MUST, SHOULD_RULE, SHOULD),
+        (MUST, PRACTICE, NEVER),
+        (SHOULD_RULE, MUST, BOTH),
+        (PRACTICE, SHOULD_RULE, SHOULD),
+    ],
+)
+def test_beside_a_known_deviation_the_other_finding_decides(
+    known: str, unknown: str, levels_of_worse: frozenset[Level]
+) -> None:
+    findings = (FindingRow(known, "x", known=True), FindingRow(unknown, "x"))
+    verdict = worst(severity(each, RULES) for each in findings).value
+    old = results([row("a::x")])
+    new = results([row("a::x", verdict, findings=findings)], [rule(id, "pass") for id in RULES])
+
+    assert {level for level in BOTH if worse(old, new, level)} == levels_of_worse
+
+
+def test_a_known_deviation_of_results_without_findings_is_not_worse_either() -> None:
+    old = results([row("a::x")])
+
+    assert worse(old, results([row("a::x", "fail", known=True)])) == set()
+
+
 def test_facts_that_changed_are_told_and_a_timestamp_is_none() -> None:
     cell = Cell("UIDL", "TRANSACTION", True, (), True)
     old = results(

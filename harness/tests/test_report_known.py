@@ -148,6 +148,15 @@ ELSEWHERE, BESIDE = "rfc1939/x::elsewhere", "rfc1939/x::beside"
         ([PASS, replace(NOT_APPLICABLE, id=ELSEWHERE)], None, True),
         ([PASS, replace(BLOCKED, id=ELSEWHERE)], None, False),
         ([PASS, replace(ERROR, id=ELSEWHERE)], None, False),
+        (
+            [
+                PASS,
+                replace(BLOCKED, id=f"{ELSEWHERE}[tls]"),
+                replace(PASS, id=f"{ELSEWHERE}[stls]"),
+            ],
+            None,
+            False,
+        ),
         ([PASS, replace(BLOCKED, id="rfc1939/x::one[stls]")], "rfc1939/x::one", False),
         ([replace(PASS, id=f"run::{MUST}")], f"run::{MUST}", False),
     ],

@@ -59,8 +59,6 @@ class Baseline:
         return replace(row, baseline=self._standing(row))
 
     def _standing(self, row: ScenarioRow) -> Standing:
-        if row.known:
-            return Standing.APART
         was = self.earlier.scenarios.get(row.id)
         if was is not None and worsens(was.verdict, counted(row, self.rules), self.level):
             return Standing.WORSE
