@@ -187,6 +187,7 @@ def test_what_another_version_of_the_suite_asks_for_is_no_worsening(tmp_path: Pa
     assert run.ended.code == 0, run.ended.text
     assert run.junit["late"].startswith("skipped: not judged in the baseline")
     assert "1 scenario fails that the baseline did not judge" in run.ended.text
+    assert "of 2 scenarios of this run the baseline does not have 1" in run.ended.text
     assert "weak comparison: the runs differ in version" in run.ended.text
 
 

@@ -100,6 +100,9 @@ class Baseline:
                 f"  {_scenarios(counts[Standing.NEW])} that the baseline did not judge: "
                 "told here, and no worsening"
             )
+        ids = [row.id for row in results.scenarios if not row.id.startswith("run::")]
+        if absent := len(set(ids) - self.earlier.scenarios.keys()):
+            yield f"  of {len(ids)} scenarios of this run the baseline does not have {absent}"
         for change in found.worse[:_TOLD]:
             first, *rest = told(change, width)
             yield from (f"worse: {first}", *rest)
