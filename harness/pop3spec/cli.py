@@ -1,4 +1,4 @@
-"""The pop3spec command: run, rules, validate, serve, report."""
+"""The pop3spec command: run, rules, validate, diff, accept, report, serve."""
 
 import argparse
 import shutil
@@ -40,6 +40,9 @@ class _Parser(argparse.ArgumentParser):
         self.exit(USAGE, f"ERROR: {self.prog}: {message}; see {self.prog} --help\n")
 
 
+_LEVEL_HELP = "the levels that fail a run, as for run (default: must)"
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="pop3spec", description="Conformance of POP3 servers.")
     parser.add_argument("--version", action="version", version=f"pop3spec {__version__}")
@@ -61,6 +64,25 @@ def _parser() -> argparse.ArgumentParser:
     validate = commands.add_parser("validate", help="check scenario files and target profiles")
     validate.add_argument("files", nargs="+", metavar="FILE", help="a file or a directory")
     validate.set_defaults(command=validate_files)
+    diff = commands.add_parser("diff", help="what changed between two results.json")
+    diff.add_argument("old", type=Path, metavar="OLD", help="the earlier results.json")
+    diff.add_argument("new", type=Path, metavar="NEW", help="the later one")
+    diff.add_argument("--format", choices=("terminal", "markdown"), default="terminal")
+    diff.add_argument("--level", choices=("must", "should"), default="must", help=_LEVEL_HELP)
+    diff.set_defaults(command=show_changes)
+    accept = commands.add_parser(
+        "accept", help="record what fails in a results.json as known deviations of a profile"
+    )
+    accept.add_argument("results", type=Path, metavar="RESULTS", help="a results.json")
+    accept.add_argument(
+        "--target-profile",
+        type=Path,
+        metavar="FILE",
+        required=True,
+        help="the profile that gets the records; it is made where there is none",
+    )
+    accept.add_argument("--level", choices=("must", "should"), default="must", help=_LEVEL_HELP)
+    accept.set_defaults(command=accept_failures)
     serve = commands.add_parser("serve", help="the embedded reference server")
     serve.add_argument("--host", default="127.0.0.1", help="where to listen")
     serve.add_argument("--port", type=int, default=1110, help="where to listen (default: 1110)")
@@ -246,7 +268,12 @@ def validate_files(options: argparse.Namespace) -> int:
     return USAGE if problems else 0
 
 
+# What no scenario file has; a profile has one of them.
+_PROFILE_KEYS = ("target:", "accounts:", "known-deviations:")
+
+
 def _problem_of(file: Path) -> str:
+    from pop3spec.deviations import check_records
     from pop3spec.rulebook.rules import observation_ids, rulebook
     from pop3spec.scenario import ScenarioError, load_scenarios
     from pop3spec.target import TargetError, load_profile
@@ -255,15 +282,75 @@ def _problem_of(file: Path) -> str:
         text = file.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         return f"{file}: {error.strerror}"
-    is_profile = any(line.startswith(("target:", "accounts:")) for line in text.splitlines())
+    is_profile = any(line.startswith(_PROFILE_KEYS) for line in text.splitlines())
     try:
         if is_profile:
-            load_profile(file)
+            check_records(load_profile(file).known_deviations)
         else:
             load_scenarios(file, rulebook().keys(), observation_ids=observation_ids())
     except (ScenarioError, TargetError) as error:
         return str(error)
     return ""
+
+
+# --- diff, accept ---
+
+# What no terminal cuts off.
+_WIDE = 500
+
+
+def show_changes(options: argparse.Namespace) -> int:
+    """Print what changed between two results; exit 1 if something got worse."""
+    from pop3spec.report.changes import changes
+    from pop3spec.report.news import as_markdown, as_terminal
+    from pop3spec.report.results import ResultsError, read_results
+    from pop3spec.rulebook.rules import Level
+
+    try:
+        old, new = read_results(options.old), read_results(options.new)
+    except ResultsError as error:
+        raise UsageError(str(error)) from error
+    found = changes(old, new, Level(options.level.upper()))
+    if options.format == "markdown":
+        print(as_markdown(old, new, found))
+    else:
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDE
+        print(as_terminal(old, new, found, width))
+    return 1 if found.worse else 0
+
+
+def accept_failures(options: argparse.Namespace) -> int:
+    """Record what fails today as known deviations in a profile."""
+    from datetime import date
+
+    from pop3spec.accept import to_accept, write_records
+    from pop3spec.deviations import check_records
+    from pop3spec.report.results import ResultsError, read_results
+    from pop3spec.rulebook.rules import Level, rulebook
+    from pop3spec.target import Profile, TargetError, load_profile
+
+    path = options.target_profile
+    try:
+        results = read_results(options.results)
+        profile = load_profile(path) if path.exists() else Profile()
+        named = {row.id.partition("[")[0] for row in results.scenarios}
+        check_records(profile.known_deviations, named)
+        level = Level(options.level.upper())
+        told = to_accept(results, profile.known_deviations, rulebook(), level, date.today())
+        if told.records:
+            write_records(path, told.records)
+    except (ResultsError, TargetError) as error:
+        raise UsageError(str(error)) from error
+    for record in told.records:
+        print(f"recorded: {record.rule}{f' in {record.scenario}' if record.scenario else ''}")
+    for sentence in told.left:
+        print(f"not recorded: {sentence}")
+    count = "1 record" if len(told.records) == 1 else f"{len(told.records)} records"
+    more = (
+        "; write the reasons into it" if told.records else ": nothing fails that it does not list"
+    )
+    print(f"{path}: {count} added{more}")
+    return 0
 
 
 # --- serve ---

@@ -72,6 +72,14 @@ class ScenarioFiles:
             return scenario_id(path, self.own, scenario.id)
         return scenario_id(path, self._root(path) or path, scenario.id)
 
+    def ids(self) -> frozenset[str]:
+        """The ids of the scenarios that the command line reaches."""
+        return frozenset(
+            self.name(path, scenario)
+            for path in self.below()
+            for scenario in self.read(path).scenarios
+        )
+
     def topics(self) -> Iterable[str]:
         """The topics of the files that were read."""
         return {file.topic for file in self._read.values() if file.topic}

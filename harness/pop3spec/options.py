@@ -37,6 +37,7 @@ OPTIONS: Sequence[tuple[str, dict[str, Any]]] = (
     ("jobs", {"metavar": "N", "help": "bound everything in flight"}),
     ("seed", {"metavar": "N", "help": "the same stimuli in the same order"}),
     ("slow", {"action": "store_true", "help": "also run what needs minutes"}),
+    ("baseline", {"metavar": "FILE", "help": "an earlier results.json: fail on what got worse"}),
     ("transcripts", {"metavar": "failed|all", "help": "which transcripts to keep as files"}),
     ("report-dir", {"metavar": "DIR", "help": "where to write reports (default: reports)"}),
 )

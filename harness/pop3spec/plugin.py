@@ -21,20 +21,23 @@ import pytest
 from pop3spec import __version__, fixtures
 from pop3spec.collected import SUFFIXES, ScenarioFiles, home, with_transport
 from pop3spec.connection import tls_context
+from pop3spec.deviations import check_records
 from pop3spec.maildrop import DoorError
 from pop3spec.maildrop.access import Access
 from pop3spec.maildrop.doors import open_door
 from pop3spec.masking import masker_for
 from pop3spec.options import OPTIONS
 from pop3spec.probe import observed_from, reach
+from pop3spec.report.baseline import Baseline
+from pop3spec.report.changes import Changes
 from pop3spec.report.exit_code import ExitCode, exit_code
-from pop3spec.report.known import apply_known
+from pop3spec.report.known import Staleness, marked, staleness
 from pop3spec.report.reports import WRITTEN, write_reports
-from pop3spec.report.results import Results
-from pop3spec.report.rows import ScenarioRow, fails_run
-from pop3spec.report.summary import failure_text, summary_lines
+from pop3spec.report.results import Results, ResultsError
+from pop3spec.report.rows import ScenarioRow, Standing, fails_run
+from pop3spec.report.summary import STANDINGS, failure_text, summary_lines
 from pop3spec.report.truth import truth_table
-from pop3spec.rulebook.rules import rulebook
+from pop3spec.rulebook.rules import rulebook, rules_digest
 from pop3spec.run import Run, Task
 from pop3spec.scenario import Scenario, ScenarioError
 from pop3spec.session import Recorder
@@ -62,10 +65,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 class _State:
     """What one pytest process knows of the run."""
 
-    def __init__(self, config: pytest.Config, settings: Settings, files: ScenarioFiles) -> None:
+    def __init__(
+        self,
+        config: pytest.Config,
+        settings: Settings,
+        files: ScenarioFiles,
+        baseline: Baseline | None,
+    ) -> None:
         self.config = config
         self.settings = settings
         self.files = files
+        self.baseline = baseline
+        self.whole_files: set[str] = set()
+        self.left_out: set[str] = set()
+        self.changes = Changes()
         self.run: Run | None = None
         self.embedded: Embedded | None = None
         self.tally = Tally()
@@ -73,7 +86,7 @@ class _State:
         self.observed: dict[str, Any] = {}
         self.started = datetime.datetime.now(datetime.UTC)
         self.begun = time.monotonic()
-        self.stale: list[str] = []
+        self.staleness = Staleness()
         self.is_reported = False
         self.problems: list[str] = []
 
@@ -169,18 +182,15 @@ class _State:
             rules=(),
             replay=self.replay(()),
         )
-        self.tally.take(evidence_of(self.known(row), outcome))
+        self.tally.take(evidence_of(self.placed(row), outcome))
 
-    def known(self, row: ScenarioRow) -> ScenarioRow:
-        """The row with what is a known deviation marked, and no secret in its words."""
+    def placed(self, row: ScenarioRow) -> ScenarioRow:
+        """The row beside known deviations and the baseline, and no secret in its words."""
         masker = self.masker
         findings = tuple(replace(found, got=masker.mask_text(found.got)) for found in row.findings)
         row = replace(row, detail=masker.mask_text(row.detail), findings=findings)
-        target = self.settings.target
-        if target is None or not target.known_deviations:
-            return row
-        [marked], _ = apply_known([row], target.known_deviations, datetime.date.today())
-        return marked
+        row = marked(row, self.settings.known_deviations, datetime.date.today())
+        return self.baseline.placed(row) if self.baseline is not None else row
 
     def replay(self, paths: Sequence[str]) -> str:
         """The command that runs these again; secrets are never part of it."""
@@ -188,7 +198,7 @@ class _State:
         words = ["pop3spec", "run", *([str(target.address)] if target else []), *paths]
         for name, _ in OPTIONS:
             value = self.config.getoption(_DEST + name.replace("-", "_"))
-            if name in ("target", "account", "report-dir", "jobs", "level", "transcripts"):
+            if name in _NOT_REPLAYED:
                 continue
             if value is True:
                 words.append(f"--{name}")
@@ -207,6 +217,9 @@ def _access(target: Target) -> Access:
         target.tls.name,
     )
 
+
+# What is said elsewhere, or changes nothing about one scenario.
+_NOT_REPLAYED = ("target", "account", "report-dir", "jobs", "level", "transcripts", "baseline")
 
 _STATE = pytest.StashKey[_State]()
 _OUTCOME = pytest.StashKey[Outcome]()
@@ -232,18 +245,27 @@ def pytest_configure(config: pytest.Config) -> None:
         if not hasattr(config, "workerinput"):
             for path in files.below():
                 files.read(path)
-    except (TargetError, DoorError, ScenarioError) as error:
+            check_records(settings.known_deviations, files.ids())
+        baseline = _baseline(settings)
+    except (TargetError, DoorError, ScenarioError, ResultsError) as error:
         raise pytest.UsageError(str(error)) from error
     for path in files.below():
         files.read(path)
     for topic in files.topics():
         config.addinivalue_line("markers", f"{topic}: scenarios of this topic")
-    state = config.stash[_STATE] = _State(config, settings, files)
+    state = config.stash[_STATE] = _State(config, settings, files, baseline)
     config.stash[fixtures.READY_RUN] = state.ready_run
     config.pluginmanager.register(fixtures, "pop3spec-fixtures")
     config.pluginmanager.register(_Masking(state), "pop3spec-masking")
     if not state.is_worker:
         config.pluginmanager.register(_Rows(state), "pop3spec-rows")
+
+
+def _baseline(settings: Settings) -> Baseline | None:
+    if settings.baseline is None:
+        return None
+    suite = (__version__, rules_digest())
+    return Baseline.read(settings.baseline, settings.level, rulebook(), suite)
 
 
 def _named_paths(config: pytest.Config) -> list[Path]:
@@ -282,6 +304,34 @@ class YamlFile(pytest.File):
                     transport=transport if len(transports) > 1 else None,
                     scenario_name=with_transport(name, transport, transports),
                 )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    """What is left out makes its file one that was not run whole."""
+    for item in items:
+        item.config.stash[_STATE].left_out.add(_shown_file(item.path))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Note the files of which every scenario is run."""
+    state = session.config.stash[_STATE]
+    for argument in session.config.args:
+        path, colons, _ = str(argument).partition("::")
+        if colons:
+            named = os.path.abspath(session.config.invocation_params.dir / path)
+            state.left_out.add(_shown_file(Path(named)))
+    chosen = {_shown_file(item.path) for item in session.items}
+    state.whole_files |= chosen - state.left_out
+    if state.is_worker:
+        session.config.workeroutput["pop3spec_whole_files"] = sorted(state.whole_files)  # type: ignore[attr-defined]  # xdist's
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take from a process of pytest-xdist which files were run whole: all collect the same."""
+    files = getattr(node, "workeroutput", {}).get("pop3spec_whole_files", ())
+    node.config.stash[_STATE].whole_files.update(files)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -356,10 +406,14 @@ class Judged(Exception):
 
 
 def _raise_for(row: ScenarioRow, state: _State) -> None:
+    if row.baseline is Standing.WORSE:
+        raise Judged(failure_text(row, rulebook()))
     if row.verdict is Verdict.NOT_APPLICABLE:
         pytest.skip(f"not applicable: {row.detail}")
     if row.known:
         pytest.skip(f"known: {row.known_why}")
+    if row.baseline is not Standing.APART:
+        pytest.skip(f"{STANDINGS[row.baseline]}: {row.reason}")
     if row.verdict is Verdict.BLOCKED:
         pytest.skip(f"blocked: {row.detail}")
     if row.verdict is Verdict.ERROR or fails_run(row, rulebook(), state.settings.level):
@@ -395,7 +449,7 @@ def _row_of(item: pytest.Item, outcome: Outcome) -> ScenarioRow:
             rules=marks,
             replay=state.replay((f"{file}::{inside}",)),
         )
-    return state.known(row)
+    return state.placed(row)
 
 
 @cache
@@ -660,17 +714,18 @@ def _finish(session: pytest.Session, state: _State, exitstatus: int) -> None:
     if state.is_worker or not tally.rows:
         return
     expire = state.run.expire if state.run is not None else set()
-    tally.rows += map(state.known, tally.rows_over_sessions(expire, state.replay))
-    if state.settings.target is not None:
-        _, state.stale = apply_known(
-            tally.rows, state.settings.target.known_deviations, datetime.date.today()
-        )
-    results = state.results = _results(state)
+    tally.rows += map(state.placed, tally.rows_over_sessions(expire, state.replay))
+    state.staleness = staleness(tally.rows, state.settings.known_deviations, datetime.date.today())
+    if session.shouldfail or session.shouldstop or exitstatus not in (0, 1, 5):
+        state.whole_files.clear()  # what was not reached is not gone
+    results = state.results = replace(_results(state), whole_files=frozenset(state.whole_files))
+    if state.baseline is not None:
+        state.changes = state.baseline.compared(results)
     _write(state, results)
     if exitstatus in (0, 1, 5):
         session.exitstatus = exit_code(
             results.scenarios,
-            state.stale,
+            (*state.staleness.stale, *(change.id for change in state.changes.worse)),
             level=state.settings.level,
             require_complete=state.settings.require_complete,
             target_lost=lost,
@@ -731,7 +786,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         capabilities=truth_table(results.capabilities),
     ):
         terminalreporter.write_line(line)
-    for sentence in (*state.stale, *state.problems):
+    if state.baseline is not None:
+        for line in state.baseline.lines(results, state.changes, width):
+            terminalreporter.write_line(state.masker.mask_text(line))
+    stale, undecided = state.staleness.stale, state.staleness.undecided
+    for sentence in filter(None, (*stale, undecided, *state.problems)):
         terminalreporter.write_line(state.masker.mask_text(sentence))
     if count := len(results.observations):
         told = "1 observation" if count == 1 else f"{count} observations"

@@ -13,6 +13,7 @@ from pop3spec.rulebook.rules import Level
 from pop3spec.target import (
     Account,
     CleartextLogins,
+    KnownDeviation,
     Place,
     Profile,
     Target,
@@ -45,6 +46,8 @@ class Settings:
     slow: bool = False
     keep_transcripts: bool = False
     allow_delete: bool = False
+    known_deviations: tuple[KnownDeviation, ...] = ()
+    baseline: Path | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -117,6 +120,8 @@ def settings_from(given: Mapping[str, Any], environ: Mapping[str, str]) -> Setti
         slow=bool(options.get("slow")),
         keep_transcripts=options.get("transcripts") == "all",
         allow_delete=bool(options.get("allow_delete")),
+        known_deviations=profile.known_deviations,
+        baseline=Path(options["baseline"]) if options.get("baseline") else None,
         options=options,
     )
 
@@ -176,7 +181,6 @@ def _target(
         allow_stress=_permitted(options, "allow_stress", profile.allow_stress, default=loopback),
         max_failed_logins=_most_failed_logins(options, profile, loopback=loopback),
         hooks=profile.hooks,
-        known_deviations=profile.known_deviations,
     )
 
 

@@ -10,10 +10,10 @@ import shlex
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 from urllib.parse import unquote, urlsplit
 
-from pop3spec.yamlfile import Duration, ReadAs, YamlError, key, load
+from pop3spec.yamlfile import Duration, Location, ReadAs, YamlError, key, load, quoted
 
 PLAIN_PORT, TLS_PORT = 110, 995
 
@@ -128,18 +128,45 @@ class Hooks:
     )
 
 
+def _day(text: str) -> str:
+    try:
+        if len(text) != len("YYYY-MM-DD"):
+            raise ValueError
+        datetime.date.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{quoted(text)} is not a day; write YYYY-MM-DD") from None
+    return text
+
+
+Day = Annotated[
+    str, ReadAs(_day, "a day as YYYY-MM-DD", {"type": "string", "pattern": r"^\d{4}-\d\d-\d\d$"})
+]
+
+
+def _reason(text: str) -> str:
+    if not text.strip():
+        raise ValueError("the reason is missing; every report shows it")
+    return text
+
+
+Reason = Annotated[str, ReadAs(_reason, "a text", {"type": "string", "pattern": r"\S"})]
+
+
 @dataclass(frozen=True)
 class KnownDeviation:
     """A rule that the target is recorded as breaking."""
 
+    noun: ClassVar[str] = "a known deviation"
+
     rule: str = field(metadata=key("The id of the rule."))
-    why: str = field(metadata=key("Why it is accepted for now."))
+    why: Reason = field(metadata=key("Why it is accepted for now."))
     scenario: str | None = field(
         default=None, metadata=key("The id of the one scenario that it is about; absent: all.")
     )
-    until: str | None = field(
+    until: Day | None = field(
         default=None, metadata=key("The last day on which it is accepted, as YYYY-MM-DD.")
     )
+    where: Location = field(default=Location("", 0, 0), compare=False)
 
     @property
     def last_day(self) -> datetime.date | None:
@@ -219,7 +246,6 @@ class Target:
     allow_stress: bool = False
     max_failed_logins: int | None = 3
     hooks: Hooks = Hooks()
-    known_deviations: tuple[KnownDeviation, ...] = ()
 
     def address_for(self, transport: Transport) -> Address:
         """Where to connect for a transport; TargetError where there is no such port."""
@@ -309,15 +335,6 @@ def parse_transports(text: str) -> tuple[Transport, ...]:
 def load_profile(path: Path) -> Profile:
     """Read a target profile; TargetError says file, line and the mend."""
     try:
-        profile = load(path, Profile)
+        return load(path, Profile)
     except YamlError as error:
         raise TargetError(str(error)) from error
-    for deviation in profile.known_deviations:
-        try:
-            _ = deviation.last_day
-        except ValueError as error:
-            raise TargetError(
-                f"{path}: until {deviation.until!r} of {deviation.rule} is not a day;"
-                " write YYYY-MM-DD"
-            ) from error
-    return profile

@@ -563,6 +563,47 @@ def _skip(source: _Source, start: Any) -> None:
         event = source.next()
 
 
+@dataclass(frozen=True)
+class Extent:
+    """Where a list stands: where an item more goes, after what was found there.
+
+    `end` is the place in the text behind the last item, or behind the bracket of an empty
+    list. `indent` is the column of the items.
+    """
+
+    end: int
+    indent: int
+    is_flow: bool
+    is_empty: bool
+
+
+def list_extent(text: str, file: str, word: str) -> Extent | None:
+    """The extent of the list under a key of the whole file, None where the key is missing.
+
+    The text was read before; a byte order mark is no part of it.
+    """
+    source = _Source(text, file)
+    source.next()
+    source.next()
+    found = _child(source, source.next(), word)
+    if found is None:
+        return None
+    depth, last, event = 0, found, found
+    while True:
+        if event.__class__ in (MappingStartEvent, SequenceStartEvent):
+            depth += 1
+        elif event.__class__ in (MappingEndEvent, SequenceEndEvent):
+            depth -= 1
+        if depth == 0:
+            break
+        # The end of a block has no extent of its own, but stands where the next thing begins.
+        if event.end_mark.index > event.start_mark.index:
+            last = event
+        event = source.next()
+    end = (found if last is found else last).end_mark.index
+    return Extent(end, found.start_mark.column, bool(found.flow_style), last is found)
+
+
 # --- Schema --------------------------------------------------------------------
 
 

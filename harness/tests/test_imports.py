@@ -59,13 +59,15 @@ PARTS: Mapping[str, str] = {
     ),
     "options": "",
     "collected": "target rulebook scenario",
+    "deviations": "yamlfile target rulebook collected",
+    "accept": "report target rulebook verdict yamlfile",
     "tally": "transcript rulebook verdict report",
     "plugin": (
         "masking connection transcript target rulebook verdict scenario session maildrop probe"
         " settings run"
-        " embedded fixtures report options collected tally"
+        " embedded fixtures report options collected deviations tally"
     ),
-    "cli": "target rulebook scenario options collected reference register report",
+    "cli": "target rulebook scenario options collected reference register report deviations accept",
     "__main__": "cli",
     "__init__": "",
 }

@@ -4,7 +4,7 @@ from datetime import date
 import pytest
 
 from pop3spec.report.exit_code import exit_code
-from pop3spec.report.known import apply_known
+from pop3spec.report.known import marked, staleness
 from pop3spec.report.rows import FindingRow, ScenarioRow, rule_rows
 from pop3spec.rulebook.rules import Basis, Level, Rule
 from pop3spec.target import KnownDeviation
@@ -43,6 +43,13 @@ def record(
     rule: str = MUST, scenario: str | None = None, until: str | None = None
 ) -> KnownDeviation:
     return KnownDeviation(rule=rule, why="ticket 7", scenario=scenario, until=until)
+
+
+def apply_known(
+    rows: list[ScenarioRow], records: list[KnownDeviation], today: date
+) -> tuple[list[ScenarioRow], list[str]]:
+    told = staleness(rows, records, today)
+    return [marked(row, records, today) for row in rows], list(told.stale)
 
 
 def exits(
@@ -106,18 +113,18 @@ def exits(
 def test_a_known_deviation_is_known_or_stale_or_nothing(
     row: ScenarioRow, deviation: KnownDeviation, is_known: bool, is_stale: bool
 ) -> None:
-    [marked], stale = apply_known([row], [deviation], TODAY)
+    [found], stale = apply_known([row], [deviation], TODAY)
 
-    assert marked.known is is_known
-    assert marked.known_why == ("ticket 7" if is_known else "")
+    assert found.known is is_known
+    assert found.known_why == ("ticket 7" if is_known else "")
     assert bool(stale) is is_stale
 
 
 def test_a_scenario_is_known_when_all_its_findings_are() -> None:
-    [marked], stale = apply_known([BOTH], [record(), record(OTHER)], TODAY)
+    [found], stale = apply_known([BOTH], [record(), record(OTHER)], TODAY)
 
-    assert marked.known
-    assert marked.known_why == "ticket 7"
+    assert found.known
+    assert found.known_why == "ticket 7"
     assert not stale
 
 
@@ -125,6 +132,44 @@ def test_a_record_is_not_stale_while_the_rule_is_broken_somewhere() -> None:
     _, stale = apply_known([PASS, replace(FAIL, id="rfc1939/x::two")], [record()], TODAY)
 
     assert not stale
+
+
+ELSEWHERE, BESIDE = "rfc1939/x::elsewhere", "rfc1939/x::beside"
+
+
+@pytest.mark.parametrize(
+    ("rows", "scenario", "is_stale"),
+    [
+        ([PASS], None, True),
+        ([PASS], "rfc1939/x::one", True),
+        ([PASS, replace(PASS, id=ELSEWHERE)], None, True),
+        ([PASS, replace(PASS, id=f"{ELSEWHERE}[stls]")], None, True),
+        ([PASS, replace(UNTOUCHED, id=ELSEWHERE)], None, True),
+        ([PASS, replace(NOT_APPLICABLE, id=ELSEWHERE)], None, True),
+        ([PASS, replace(BLOCKED, id=ELSEWHERE)], None, False),
+        ([PASS, replace(ERROR, id=ELSEWHERE)], None, False),
+        (
+            [
+                PASS,
+                replace(BLOCKED, id=f"{ELSEWHERE}[tls]"),
+                replace(PASS, id=f"{ELSEWHERE}[stls]"),
+            ],
+            None,
+            False,
+        ),
+        ([PASS, replace(BLOCKED, id="rfc1939/x::one[stls]")], "rfc1939/x::one", False),
+        ([replace(PASS, id=f"run::{MUST}")], f"run::{MUST}", True),
+    ],
+)
+def test_a_record_is_not_stale_where_what_broke_the_rule_may_have_been_blocked(
+    rows: list[ScenarioRow], scenario: str | None, is_stale: bool
+) -> None:
+    beside = replace(BLOCKED, id=BESIDE, rules=(OTHER,))
+
+    told = staleness([*rows, beside], [record(scenario=scenario)], TODAY)
+
+    assert bool(told.stale) is is_stale
+    assert (MUST in told.undecided) is not is_stale
 
 
 def test_a_stale_record_is_named_with_its_scenario_and_reason() -> None:

@@ -13,8 +13,8 @@ from typing import Any
 
 from pop3spec.report.files import replace_file
 from pop3spec.report.results import Results, utc_time
-from pop3spec.report.rows import ScenarioRow, by_severity, fails_run, ordered
-from pop3spec.report.summary import failure_text
+from pop3spec.report.rows import ScenarioRow, Standing, by_severity, fails_run, ordered
+from pop3spec.report.summary import STANDINGS, failure_text
 from pop3spec.report.text import one_line
 from pop3spec.rulebook.rules import Level, Rule
 from pop3spec.verdict import Verdict
@@ -77,13 +77,17 @@ def _case(row: ScenarioRow, rulebook: Mapping[str, Rule], level: Level) -> Any:
     text = failure_text(row, rulebook)
     if row.known:
         case.add_skipped_info(one_line(f"known: {row.known_why}"), text)
-    elif row.verdict in _SKIPPED:
+    elif row.baseline in (Standing.AS_BEFORE, Standing.NEW):
+        case.add_skipped_info(f"{STANDINGS[row.baseline]}: {row.reason}", text)
+    elif row.verdict in _SKIPPED and row.baseline is Standing.APART:
         case.add_skipped_info(f"{_SKIPPED[row.verdict]}: {row.reason}", text)
     elif row.verdict is Verdict.ERROR:
         case.add_error_info(f"error: {row.reason}", text, "error")
     elif fails_run(row, rulebook, level):
         decisive = next(iter(by_severity(row, rulebook)), None)
         line, rule = (decisive.line, decisive.rule) if decisive else (row.reason, "")
+        if row.baseline is Standing.WORSE:
+            line = f"{STANDINGS[row.baseline]} ({row.verdict.value}): {line}"
         case.add_failure_info(line, text, one_line(rule or next(iter(row.rules), "")))
     elif row.verdict is not Verdict.PASS:
         case.stdout = text

@@ -21,6 +21,8 @@ SCHEMA = 1
 
 _MASK = "***"
 
+_TOO_FAR = (OverflowError, RecursionError)
+
 _WITHOUT_TRANSCRIPT = (Verdict.PASS, Verdict.NOT_APPLICABLE)
 
 # Greedy to the last '@': a password may hold one that nobody encoded.
@@ -36,7 +38,8 @@ class Results:
     """Everything that a run found: what results.json says, as values.
 
     `target` is what was observed of it, `observations` are `{"id", "value"}`. Times are
-    aware of their zone, `seconds` is the wall time of the run.
+    aware of their zone, `seconds` is the wall time of the run. `whole_files` are the files
+    of which nothing was left out.
     """
 
     version: str
@@ -50,6 +53,7 @@ class Results:
     scenarios: tuple[ScenarioRow, ...]
     capabilities: tuple[Cell, ...] = ()
     observations: tuple[Mapping[str, Any], ...] = ()
+    whole_files: frozenset[str] = frozenset()
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Self:
@@ -66,6 +70,7 @@ class Results:
             scenarios=tuple(map(ScenarioRow.from_data, data["scenarios"])),
             capabilities=tuple(map(Cell.from_data, data.get("capabilities", ()))),
             observations=tuple(data.get("observations", ())),
+            whole_files=frozenset(data.get("whole_files", ())),
         )
 
     def to_data(self) -> Data:
@@ -83,6 +88,8 @@ class Results:
             "capabilities": [cell.to_data() for cell in self.capabilities],
             "observations": sorted(self.observations, key=lambda each: str(each["id"])),
         }
+        if self.whole_files:
+            document["whole_files"] = self.whole_files
         plain: Data = as_json(document)
         return plain
 
@@ -108,7 +115,7 @@ def read_results(path: Path) -> Results:
         results = Results.from_data(data)
         _check(results)
         return results
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, *_TOO_FAR) as error:
         raise ResultsError(
             f"{path}: damaged ({type(error).__name__}: {error}); run the suite again"
         ) from error
@@ -119,7 +126,7 @@ def _check(results: Results) -> None:
     # What is made from results trusts the types, and the file may be anybody's.
     findings = [finding for row in results.scenarios for finding in row.findings]
     of_text = (
-        ("suite", results.version, results.rules_digest),
+        ("suite", results.version, results.rules_digest, *results.whole_files),
         *(("rule", rule.id, rule.title, *rule.scenarios) for rule in results.rules),
         *(
             ("finding", each.rule, each.got, each.expected, each.where, each.command)
@@ -155,6 +162,11 @@ def _check(results: Results) -> None:
         raise TypeError("target or options are no object")
     if not all("id" in seen and "value" in seen for seen in results.observations):
         raise TypeError("an observation is without id or value")
+    if any(rule.verdict is Verdict.ERROR for rule in results.rules):
+        raise TypeError("a rule has a verdict that only scenarios have")
+    # What reports do later, and what raises where a year or a nesting goes too far.
+    utc_time(results.started)
+    as_json((results.target, results.options, *results.observations))
 
 
 def write_results(path: Path, results: Results) -> None:

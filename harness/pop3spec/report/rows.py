@@ -7,6 +7,7 @@ processes reports like a run in one.
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from enum import Enum
 from typing import Any, Protocol, Self
 
 from pop3spec.report.text import one_line
@@ -24,6 +25,15 @@ Data = dict[str, Any]
 
 # Longest line that an attribute or a table cell is given.
 _LONG = 500
+
+
+class Standing(Enum):
+    """How a row stands against a baseline; APART where that decides nothing."""
+
+    APART = ""
+    WORSE = "worse"
+    AS_BEFORE = "as before"  # it fails, and did so in the baseline
+    NEW = "new"  # it fails, and was not judged in the baseline
 
 
 class Leveled(Protocol):
@@ -79,7 +89,7 @@ class ScenarioRow:
 
     `rules` are those that it lists, `exercised` those that held or broke in it.
     `topic` is the word for the scenarios of its file, '' where there is none.
-    `replay` is the command that runs it again, alone.
+    `replay` is the command that runs it again, alone. `baseline` is how it stands against one.
     """
 
     id: str
@@ -97,6 +107,7 @@ class ScenarioRow:
     transcript: tuple[str, ...] = ()
     replay: str = ""
     topic: str = ""
+    baseline: Standing = Standing.APART
 
     @classmethod
     def from_outcome(
@@ -147,6 +158,7 @@ class ScenarioRow:
             transcript=tuple(data.get("transcript", ())),
             replay=data.get("replay", ""),
             topic=data.get("topic", ""),
+            baseline=Standing(data.get("baseline", "")),
         )
 
     def to_data(self) -> Data:
@@ -167,6 +179,7 @@ class ScenarioRow:
             "transcript": list(self.transcript),
             "replay": self.replay,
             "topic": self.topic,
+            "baseline": self.baseline.value,
         }
 
     @property
@@ -248,7 +261,9 @@ def by_severity(row: ScenarioRow, rules: Mapping[str, Leveled]) -> list[FindingR
 
 
 def fails_run(row: ScenarioRow, rules: Mapping[str, Leveled], level: Level) -> bool:
-    """Whether a row fails a run at this level, known deviations set aside."""
+    """Whether a row fails a run at this level, known deviations and a baseline set aside."""
+    if row.baseline is not Standing.APART:
+        return row.baseline is Standing.WORSE
     if row.known or row.verdict not in (Verdict.FAIL, Verdict.WARN):
         return False
     unknown = [finding for finding in row.findings if not finding.known]

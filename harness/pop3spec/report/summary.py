@@ -10,6 +10,7 @@ from pop3spec.report.rows import (
     FindingRow,
     RuleRow,
     ScenarioRow,
+    Standing,
     by_severity,
     ordered,
 )
@@ -19,6 +20,13 @@ from pop3spec.verdict import Verdict
 
 # As many of the broken rules are told at length.
 _TOLD = 3
+
+# How a row against a baseline is told.
+STANDINGS = {
+    Standing.WORSE: "worse than in the baseline",
+    Standing.AS_BEFORE: "as in the baseline",
+    Standing.NEW: "not judged in the baseline",
+}
 
 
 def failure_text(row: ScenarioRow, rulebook: Mapping[str, Rule]) -> str:
@@ -33,6 +41,8 @@ def failure_text(row: ScenarioRow, rulebook: Mapping[str, Rule]) -> str:
         lines.append(one_line(f"{place}: {row.title}"))
     if not row.findings or row.verdict is Verdict.ERROR:
         lines += _item(row.verdict.value, row.detail)
+    if row.baseline is not Standing.APART:
+        lines += _item("baseline", STANDINGS[row.baseline])
     lines += [f"  {line}" for line in row.transcript]
     if row.replay:
         lines.append(one_line(f"replay: {row.replay}"))
@@ -140,7 +150,8 @@ def _failures(
     rows: Sequence[ScenarioRow], rules: Mapping[str, RuleRow], width: int
 ) -> Iterator[str]:
     """The most important broken rules, each with one scenario that shows it."""
-    told = breaches(rows, rules)
+    decided = (row for row in rows if row.baseline not in (Standing.AS_BEFORE, Standing.NEW))
+    told = breaches(list(decided), rules)
     for breach in told[:_TOLD]:
         yield from _failure(breach, width)
     if len(told) > _TOLD:
