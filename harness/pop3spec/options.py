@@ -38,6 +38,7 @@ OPTIONS: Sequence[tuple[str, dict[str, Any]]] = (
     ("seed", {"metavar": "N", "help": "the same stimuli in the same order"}),
     ("slow", {"action": "store_true", "help": "also run what needs minutes"}),
     ("transcripts", {"metavar": "failed|all", "help": "which transcripts to keep as files"}),
+    ("summary-md", {"metavar": "FILE", "help": "append a summary in Markdown, for CI"}),
     ("report-dir", {"metavar": "DIR", "help": "where to write reports (default: reports)"}),
 )
 

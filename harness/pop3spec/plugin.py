@@ -6,11 +6,13 @@ clone's conftest.py, by `pop3spec run`, or with `-p pop3spec.plugin`.
 
 import datetime
 import os
+import re
 import shlex
 import sys
 import time
 import warnings
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -26,11 +28,14 @@ from pop3spec.masking import masker_for
 from pop3spec.options import OPTIONS
 from pop3spec.probe import observed_from, reach
 from pop3spec.report.exit_code import ExitCode, exit_code
+from pop3spec.report.files import append_file
+from pop3spec.report.job_summary import job_summary
 from pop3spec.report.known import apply_known
 from pop3spec.report.reports import WRITTEN, write_reports
 from pop3spec.report.results import Results
 from pop3spec.report.rows import ScenarioRow, fails_run
 from pop3spec.report.summary import failure_text, summary_lines
+from pop3spec.report.text import inert, one_line
 from pop3spec.report.truth import truth_table
 from pop3spec.rulebook.rules import rulebook
 from pop3spec.run import Run, Task
@@ -41,6 +46,7 @@ from pop3spec.tally import Tally, evidence_of
 from pop3spec.target import TargetError, Transport
 from pop3spec.transcript import Masker
 from pop3spec.verdict import Finding, Outcome, Verdict, verdict_of, worst
+from pop3spec.watching import Watch, WhileOneRuns, WhileOthersRun
 
 if TYPE_CHECKING:
     from _pytest._code.code import TerminalRepr  # pytest shows it under no other name
@@ -48,6 +54,10 @@ if TYPE_CHECKING:
     from pop3spec.embedded import Embedded
 
 _DEST = "pop3spec_"
+# Options that change nothing of a single scenario, and those that are told in another way.
+_NOT_REPLAYED = frozenset(
+    ("target", "account", "report-dir", "summary-md", "jobs", "level", "transcripts")
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -73,6 +83,7 @@ class _State:
         self.begun = time.monotonic()
         self.stale: list[str] = []
         self.is_reported = False
+        self.watch: Watch | None = None
         self.problems: list[str] = []
 
     @property
@@ -184,7 +195,7 @@ class _State:
         words = ["pop3spec", "run", *([str(target.address)] if target else []), *paths]
         for name, _ in OPTIONS:
             value = self.config.getoption(_DEST + name.replace("-", "_"))
-            if name in ("target", "account", "report-dir", "jobs", "level", "transcripts"):
+            if name in _NOT_REPLAYED:
                 continue
             if value is True:
                 words.append(f"--{name}")
@@ -313,7 +324,8 @@ class YamlItem(pytest.Item):
     def task(self, run: Run) -> Task:
         """What has to be run for this item."""
         if self._task is None:
-            self._task = Task(self.scenario, self._transport or run.observed.transport)
+            transport = self._transport or run.observed.transport
+            self._task = Task(self.scenario, transport, self.scenario_name)
         return self._task
 
     def runtest(self) -> None:
@@ -342,13 +354,13 @@ class Judged(Exception):
 
 def _raise_for(row: ScenarioRow, state: _State) -> None:
     if row.verdict is Verdict.NOT_APPLICABLE:
-        pytest.skip(f"not applicable: {row.detail}")
+        pytest.skip(inert(one_line(f"not applicable: {row.detail}")))
     if row.known:
-        pytest.skip(f"known: {row.known_why}")
+        pytest.skip(inert(one_line(f"known: {row.known_why}")))
     if row.verdict is Verdict.BLOCKED:
-        pytest.skip(f"blocked: {row.detail}")
+        pytest.skip(inert(one_line(f"blocked: {row.detail}")))
     if row.verdict is Verdict.ERROR or fails_run(row, rulebook(), state.settings.level):
-        raise Judged(failure_text(row, rulebook()))
+        raise Judged(inert(failure_text(row, rulebook())))
 
 
 def _row_of(item: pytest.Item, outcome: Outcome) -> ScenarioRow:
@@ -403,6 +415,7 @@ def _replay_path(item: YamlItem) -> str:
 def pytest_sessionstart(session: pytest.Session) -> None:
     """With processes side by side the first one looks at the target before they start."""
     state = session.config.stash[_STATE]
+    _watch(session.config, state)
     if not state.is_controller or session.config.option.collectonly:
         return
     if state.settings.target is None:
@@ -415,6 +428,24 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     # Two processes on one account would see each other's mail.
     if run.pool.usable:
         session.config.option.tx = session.config.option.tx[: run.pool.usable]
+
+
+def _watch(config: pytest.Config, state: _State) -> None:
+    """Tell a person how the run goes on, in the process that they look at."""
+    if state.is_worker:
+        return
+    watch = state.watch = Watch(config, lambda: None if state.is_controller else state.run)
+    if watch.is_on:
+        while_tests_run = WhileOthersRun if state.is_controller else WhileOneRuns
+        config.pluginmanager.register(watch, "pop3spec-watch")
+        config.pluginmanager.register(while_tests_run(watch), "pop3spec-live")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Let go of what outlives a test."""
+    state = config.stash.get(_STATE, None)
+    if state is not None and state.watch is not None:
+        state.watch.close()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -441,12 +472,17 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     if session.testsfailed and not session.config.option.continue_on_collection_errors:
         return
     try:
-        if state.settings.target is not None:
-            reach(state.settings.target)
-        run = state.ready_run()
+        if state.watch is not None:
+            state.watch.begin()
+        with state.watch.shown() if state.watch else nullcontext():
+            if state.settings.target is not None:
+                reach(state.settings.target)
+            run = state.ready_run()
     except (TargetError, DoorError) as error:
         raise pytest.UsageError(state.masker.mask_text(str(error))) from error
     tests = [item for item in session.items if _uses_target(item)]
+    if state.watch is not None:
+        state.watch.expect([item.nodeid for item in session.items if item not in items])
     run.start([item.task(run) for item in items], fixtures.jobs_beside(tests, run))
 
 
@@ -673,7 +709,7 @@ def _results(state: _State) -> Results:
         name: value
         for name, _ in OPTIONS
         if (value := state.settings.options.get(name.replace("-", "_"))) not in (None, False)
-        and name not in ("account", "target")
+        and name not in ("account", "target", "summary-md")
     }
     return state.tally.results(
         target={"address": state.target_name, **state.observed},
@@ -695,6 +731,8 @@ def _write(state: _State, results: Results) -> None:
             level=settings.level,
             keep_transcripts=settings.keep_transcripts,
         )
+        if settings.summary_md is not None:
+            append_file(settings.summary_md, job_summary(results).encode())
         state.is_reported = True
     except OSError as error:
         state.problems.append(f"the reports cannot be written: {error}")
@@ -714,9 +752,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         width=width,
         capabilities=truth_table(results.capabilities),
     ):
-        terminalreporter.write_line(line)
+        _write_coloured(terminalreporter, inert(line))
     for sentence in (*state.stale, *state.problems):
-        terminalreporter.write_line(state.masker.mask_text(sentence))
+        terminalreporter.write_line(inert(state.masker.mask_text(sentence)))
     if count := len(results.observations):
         told = "1 observation" if count == 1 else f"{count} observations"
         terminalreporter.write_line(f"{told} where the RFCs leave freedom, in results.json")
@@ -724,6 +762,23 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.write_line(
         f"seed {state.settings.seed}; {where if state.is_reported else 'no reports'}"
     )
+
+
+# The words of verdicts in the summary: in front of what is told of them, and in the counts.
+_WORDS = re.compile(r"^(?:fail|warn|blocked|error)(?=:)|\b[1-9][0-9]* (?:pass|fail|warn|error)\b")
+_COLOURS = {"pass": "green", "fail": "red", "error": "red", "warn": "yellow", "blocked": "yellow"}
+
+
+def _write_coloured(terminalreporter: pytest.TerminalReporter, line: str) -> None:
+    """Write a line; pytest knows whether there are colours."""
+    place = 0
+    # What the target said stands behind other words, and keeps its colour.
+    for found in _WORDS.finditer(line) if not line.startswith("  ") else ():
+        terminalreporter.write(line[place : found.start()])
+        colour = _COLOURS[found[0].rpartition(" ")[2]]
+        terminalreporter.write(found[0], **{colour: True, "bold": True})
+        place = found.end()
+    terminalreporter.write_line(line[place:])
 
 
 def pytest_report_header(config: pytest.Config) -> str:

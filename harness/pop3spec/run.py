@@ -33,10 +33,11 @@ _OPTIONAL = frozenset({"TOP", "UIDL", "USER", "APOP"})
 
 @dataclass(frozen=True)
 class Task:
-    """A scenario on a transport: what one pytest item stands for."""
+    """A scenario on a transport: what one pytest item stands for, by its name."""
 
     scenario: Scenario
     transport: Transport
+    name: str = ""
 
 
 @dataclass
@@ -199,7 +200,14 @@ class Run:
             waits=bool(scenario.longest_wait)
             or (bool(scenario.failed_logins) and judge.knows_who_waits),
             late=bool(scenario.failed_logins) and not judge.knows_who_waits,
+            name=task.name or scenario.id,
+            known_wait=scenario.longest_wait,
         )
+
+    @property
+    def jobs(self) -> Sequence[Job]:
+        """Everything that `start` has started."""
+        return (*self._beside, *self._jobs.values())
 
     def outcome(self, task: Task) -> Outcome:
         """The outcome of a task, waiting for it; run now if it was not started."""

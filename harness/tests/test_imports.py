@@ -59,10 +59,13 @@ PARTS: Mapping[str, str] = {
     ),
     "options": "",
     "collected": "target rulebook scenario",
+    "progress": "",
+    "live": "report",
+    "watching": "schedule run progress live",
     "tally": "transcript rulebook verdict report",
     "plugin": (
         "masking transcript target rulebook verdict scenario session maildrop probe settings run"
-        " embedded fixtures report options collected tally"
+        " embedded fixtures report options collected tally watching"
     ),
     "cli": "target rulebook scenario options collected reference register",
     "__main__": "cli",
@@ -73,7 +76,7 @@ PARTS: Mapping[str, str] = {
 LIBRARIES: Mapping[str, str] = {
     "yaml": "yamlfile",
     "junit_xml": "report/junit",
-    "pytest": "plugin fixtures cli",
+    "pytest": "plugin fixtures watching cli",
     "_pytest": "plugin",  # for a type alone
     "scramp": "sasl/scram",
     "trustme": "reference/certificates",

@@ -20,7 +20,7 @@ from pop3spec.verdict import RULE_ORDER, Verdict
 # As many of the broken rules are told at length.
 _TOLD = 3
 
-_COLUMNS = (
+RULE_COLUMNS = (
     Verdict.PASS,
     Verdict.FAIL,
     Verdict.WARN,
@@ -82,12 +82,12 @@ def summary_lines(
     rows = ordered(rows)
     rules = {rule.id: rule for rule in rule_rows}
     return [
-        *_wrapped(_scenario_counts(rows), width),
+        *_wrapped(scenario_counts(rows), width),
         "",
         *_rule_table(list(rules.values())),
         *_section(capabilities),
         "",
-        *_wrapped(_incomplete(rules.values()), width),
+        *_wrapped(incomplete_rules(rules.values()), width),
         *_section(_failures(rows, rules, width)),
         *_section(_reasons(rows, Verdict.ERROR, width)),
         *_section(_reasons(rows, Verdict.BLOCKED, width)),
@@ -103,7 +103,8 @@ def _wrapped(text: str, width: int) -> list[str]:
     return textwrap.wrap(text, width, subsequent_indent="  ")
 
 
-def _name(verdict: Verdict) -> str:
+def verdict_name(verdict: Verdict) -> str:
+    """The verdict as people read it."""
     return verdict.value.replace("-", " ")
 
 
@@ -111,13 +112,14 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _scenario_counts(rows: Sequence[ScenarioRow]) -> str:
+def scenario_counts(rows: Sequence[ScenarioRow]) -> str:
+    """How many scenarios there are, and of each verdict, as one sentence without its stop."""
     counts = Counter(row.verdict for row in rows)
     known = Counter(row.verdict for row in rows if row.known)
     parts = [
-        f"{counts[verdict]} {_name(verdict)}"
+        f"{counts[verdict]} {verdict_name(verdict)}"
         + (f" ({known[verdict]} known)" if known[verdict] else "")
-        for verdict in (*_COLUMNS, Verdict.ERROR)
+        for verdict in (*RULE_COLUMNS, Verdict.ERROR)
         if counts[verdict]
     ]
     return f"{_count(len(rows), 'scenario')}: {', '.join(parts) or 'nothing was run'}"
@@ -131,21 +133,30 @@ def _place_in_table(rule: RuleRow) -> tuple[float, int]:
     return rule.rfc or math.inf, list(Level).index(rule.level)
 
 
-def _rule_table(rules: Sequence[RuleRow]) -> list[str]:
+def rule_counts(rules: Iterable[RuleRow]) -> dict[tuple[str, str], Counter[Verdict]]:
+    """How many rules have each verdict, by specification and level, in the order of tables."""
     counts: dict[tuple[str, str], Counter[Verdict]] = {}
     for rule in sorted(rules, key=_place_in_table):
         key = (_specification(rule), rule.level.value)
         counts.setdefault(key, Counter())[rule.verdict] += 1
+    return counts
+
+
+def _rule_table(rules: Sequence[RuleRow]) -> list[str]:
+    counts = rule_counts(rules)
     first = max([len("rules"), *(len(name) for name, _ in counts)])
-    head = "  ".join(map(_name, _COLUMNS))
+    head = "  ".join(map(verdict_name, RULE_COLUMNS))
     lines = [f"{'rules':<{first}}  {'level':<6}  {head}"]
     for (name, level), of_verdict in counts.items():
-        cells = "  ".join(f"{of_verdict[verdict]:>{len(_name(verdict))}}" for verdict in _COLUMNS)
+        cells = "  ".join(
+            f"{of_verdict[verdict]:>{len(verdict_name(verdict))}}" for verdict in RULE_COLUMNS
+        )
         lines.append(f"{name:<{first}}  {level:<6}  {cells}")
     return lines
 
 
-def _incomplete(rules: Iterable[RuleRow]) -> str:
+def incomplete_rules(rules: Iterable[RuleRow]) -> str:
+    """Of how many MUST rules the run says nothing, as one sentence."""
     counts = Counter(rule.verdict for rule in rules if rule.level is Level.MUST)
     untested, blocked = counts[Verdict.UNTESTED], counts[Verdict.BLOCKED]
     if not untested and not blocked:
@@ -156,10 +167,10 @@ def _incomplete(rules: Iterable[RuleRow]) -> str:
     )
 
 
-def _failures(
-    rows: Sequence[ScenarioRow], rules: Mapping[str, RuleRow], width: int
-) -> Iterator[str]:
-    """The most important broken rules, each with one scenario that shows it."""
+def broken_rules(
+    rows: Iterable[ScenarioRow], rules: Mapping[str, RuleRow]
+) -> list[tuple[ScenarioRow, FindingRow]]:
+    """The broken rules, the most important first: each with one scenario that shows it."""
     shown: dict[str, tuple[ScenarioRow, FindingRow]] = {}
     for row in rows:
         for finding in row.findings:
@@ -172,11 +183,17 @@ def _failures(
         is_practice = id.startswith("practice-")
         return RULE_ORDER.index(severity(finding, rules)), is_practice, position.get(id, -1)
 
-    told = sorted(shown, key=importance)
-    for id in told[:_TOLD]:
-        yield from _failure(*shown[id], rules, width)
-    if len(told) > _TOLD:
-        yield f"and {_count(len(told) - _TOLD, 'more broken rule')}"
+    return [shown[id] for id in sorted(shown, key=importance)]
+
+
+def _failures(
+    rows: Sequence[ScenarioRow], rules: Mapping[str, RuleRow], width: int
+) -> Iterator[str]:
+    broken = broken_rules(rows, rules)
+    for row, finding in broken[:_TOLD]:
+        yield from _failure(row, finding, rules, width)
+    if len(broken) > _TOLD:
+        yield f"and {_count(len(broken) - _TOLD, 'more broken rule')}"
 
 
 def _failure(
@@ -184,7 +201,7 @@ def _failure(
 ) -> Iterator[str]:
     rule = rules.get(finding.rule)
     more = f" and {rule.broken - 1} more" if rule is not None and rule.broken > 1 else ""
-    yield f"{_name(severity(finding, rules))}: {finding.rule}{_place(rule)}"
+    yield f"{verdict_name(severity(finding, rules))}: {finding.rule}{_place(rule)}"
     yield from _cell("scenario", f"{row.id}{more}", width)
     if finding.expected:
         yield from _cell("expected", finding.expected, width)
@@ -205,10 +222,14 @@ def _cell(name: str, text: str, width: int) -> Iterator[str]:
     yield f"  {name:<8}  {one_line(text, max(width - 12, 20))}"
 
 
-def _reasons(rows: Iterable[ScenarioRow], verdict: Verdict, width: int) -> Iterator[str]:
-    """Each reason once, with the number of scenarios that have it."""
+def reasons(rows: Iterable[ScenarioRow], verdict: Verdict) -> list[tuple[str, int]]:
+    """Why scenarios have a verdict, with the number of those that have it, most first."""
     counts = Counter(row.reason or "no reason was given" for row in rows if row.verdict is verdict)
-    for reason, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _reasons(rows: Iterable[ScenarioRow], verdict: Verdict, width: int) -> Iterator[str]:
+    for reason, count in reasons(rows, verdict):
         yield from _wrapped(
-            f"{_name(verdict)}: {_count(count, 'scenario')}: {one_line(reason)}", width
+            f"{verdict_name(verdict)}: {_count(count, 'scenario')}: {one_line(reason)}", width
         )

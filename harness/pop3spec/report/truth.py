@@ -150,7 +150,7 @@ def truth_table(cells: Iterable[Cell]) -> list[str]:
     marks = dict(list(marks.items())[:_MOST])
     places = [place for place in PLACES if any(place in row for row in marks.values())]
     first = max(len("capabilities"), *map(len, marks))
-    heads = [_HEADS[place] for place in places]
+    heads = [HEADS[place] for place in places]
     lines = [("capabilities".ljust(first), *heads)]
     lines += [
         (name.ljust(first), *(row.get(place, "-") for place in places))
@@ -164,7 +164,7 @@ def truth_table(cells: Iterable[Cell]) -> list[str]:
     return [*shown, f"and {left} more, in results.json"] if left > 0 else shown
 
 
-_HEADS = {
+HEADS = {
     BEFORE_LOGIN: "before login",
     AFTER_STLS: "after STLS",
     IN_TLS: "in TLS",
