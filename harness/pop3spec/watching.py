@@ -179,7 +179,7 @@ class WhileOthersRun:
         with self._watch.hidden():
             return (yield)
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    @pytest.hookimpl(wrapper=True, trylast=True)  # before pytest writes of the end
     def pytest_runtestloop(self) -> Generator[None, object, object]:
         """Whatever happens, nothing is shown behind the last test."""
         try:
