@@ -3,10 +3,11 @@
 import json
 import re
 import unicodedata
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import junit2htmlreport.parser as junit2html
+import junitparser
 import pytest
 from command import Ended, apart
 from hostile import ACCOUNTS, COMMANDS, SEEN, hostile, written
@@ -29,22 +30,26 @@ class Judged:
 
 
 @pytest.fixture(scope="module", params=[(), ("-n", "2")], ids=["one-process", "two-processes"])
-def judged(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Judged]:
+def judged(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Judged:
     directory = tmp_path_factory.mktemp("hostile")
     written(directory)
     with Scripted([hostile]) as server:
         ended = apart(
             directory,
             *("-m", "pop3spec", "run", str(server.address), "hostile.yaml"),
-            *("--report-dir=out", "--summary-md=out.md", "--transcripts=all", "-rA", "--reply-timeout=1"),
+            *(
+                "--report-dir=out",
+                "--summary-md=out.md",
+                "--transcripts=all",
+                "-rA",
+                "--reply-timeout=1",
+            ),
             *request.param,
             POP3SPEC_ACCOUNT=ACCOUNTS,
             POP3SPEC_STATE=str(directory / "state"),
             TERM="xterm",
         )
-    yield Judged(ended, directory / "out")
+    return Judged(ended, directory / "out")
 
 
 def unseen(text: str) -> list[str]:
@@ -140,3 +145,47 @@ def test_in_the_markdown_the_words_are_text_and_nothing_else(judged: Judged) -> 
     assert "| `x` ```" in shown
     # Mentions are looked for in what stands together as text.
     assert not [each for each in page.itertext() if "@octocat" in each]
+
+
+# --- junit.xml, by those who read it elsewhere ---
+
+
+def counts(judged: Judged) -> dict[str, int]:
+    """How many cases there are of each kind, as results.json has it."""
+    verdicts = [row["verdict"] for row in json.loads(judged.text("results.json"))["scenarios"]]
+    return {
+        "tests": len(verdicts),
+        "failures": verdicts.count("fail"),
+        "errors": verdicts.count("error"),
+        "skipped": verdicts.count("blocked") + verdicts.count("not-applicable"),
+    }
+
+
+def test_junitparser_reads_the_same_and_sees_the_words(judged: Judged) -> None:
+    report = junitparser.JUnitXml.fromfile(str(judged.reports / "junit.xml"))
+    [suite] = report
+    cases = list(suite)
+    texts = [each.text or "" for case in cases for each in case.result]
+
+    told = {name: getattr(suite, name) for name in counts(judged)}
+    assert told == counts(judged)
+    suite.update_statistics()  # counts for itself
+    assert {name: getattr(suite, name) for name in told} == told
+    assert {case.name for case in cases} >= {"refused", "mail", "listings", "filled"}
+    assert all(case.classname and case.time is not None for case in cases)
+    assert any("<script>alert(1)</script>" in text and "]]>" in text for text in texts)
+    assert not [text for text in texts if unseen(text)]
+
+
+def test_junit2html_counts_the_same_and_makes_no_markup_of_the_words(judged: Judged) -> None:
+    report = junit2html.Junit(str(judged.reports / "junit.xml"))
+    cases = [case for suite in report.suites for case in suite.all()]
+    source = report.html()
+    page = etree.HTML(source)
+
+    assert len(cases) == counts(judged)["tests"]
+    assert sum(case.failed() for case in cases) == counts(judged)["failures"]
+    assert sum(bool(case.skipped) for case in cases) == counts(judged)["skipped"]
+    assert "<script>alert(1)" not in source
+    assert not list(page.iter("img"))
+    assert "alert(1)</script>" in "".join(page.find("body").itertext())
