@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pop3spec import __version__, fixtures
+from pop3spec.claims import Claims, claim
 from pop3spec.collected import SUFFIXES, ScenarioFiles, home, with_transport
 from pop3spec.maildrop import DoorError
 from pop3spec.maildrop.doors import open_door
@@ -84,6 +85,7 @@ class _State:
         self.stale: list[str] = []
         self.is_reported = False
         self.watch: Watch | None = None
+        self.claims = Claims()
         self.problems: list[str] = []
 
     @property
@@ -112,6 +114,12 @@ class _State:
             return Masker()
         return masker_for((*target.accounts, *target.sasl_accounts))
 
+    @property
+    def other_runs(self) -> list[str]:
+        """Sentences about other runs that are in the same mailboxes."""
+        taken = [f"{user}: {who}" for user, who in self.claims.taken.items()]
+        return [*taken, *(self.run.other_runs if self.run is not None else ())]
+
     def ready_run(self) -> Run:
         """The run, begun at the first use."""
         if self.run is None:
@@ -136,10 +144,13 @@ class _State:
             run = Run(settings, target, door)
             given = getattr(self.config, "workerinput", {})
             shared = given.get("pop3spec_observed")
+            if not self.is_worker:
+                self.claims = claim(target)
             run.begin(
                 observed_from(shared) if shared else None,
                 self._share(),
                 given.get("pop3spec_unusable", ()),
+                self.claims.taken,
             )
             self._tell_of_accounts(run)
         self.observed = run.observed.as_data()
@@ -444,7 +455,10 @@ def _watch(config: pytest.Config, state: _State) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Let go of what outlives a test."""
     state = config.stash.get(_STATE, None)
-    if state is not None and state.watch is not None:
+    if state is None:
+        return
+    state.claims.release()
+    if state.watch is not None:
         state.watch.close()
 
 
@@ -712,7 +726,11 @@ def _results(state: _State) -> Results:
         and name not in ("account", "target", "summary-md")
     }
     return state.tally.results(
-        target={"address": state.target_name, **state.observed},
+        target={
+            "address": state.target_name,
+            **state.observed,
+            "other_runs": state.other_runs,
+        },
         started=state.started,
         seconds=time.monotonic() - state.begun,
         seed=state.settings.seed,
@@ -771,6 +789,7 @@ _COLOURS = {"pass": "green", "fail": "red", "error": "red", "warn": "yellow", "b
 
 def _write_coloured(terminalreporter: pytest.TerminalReporter, line: str) -> None:
     """Write a line; pytest knows whether there are colours."""
+    terminalreporter.ensure_newline()
     place = 0
     # What the target said stands behind other words, and keeps its colour.
     for found in _WORDS.finditer(line) if not line.startswith("  ") else ():
@@ -778,7 +797,7 @@ def _write_coloured(terminalreporter: pytest.TerminalReporter, line: str) -> Non
         colour = _COLOURS[found[0].rpartition(" ")[2]]
         terminalreporter.write(found[0], **{colour: True, "bold": True})
         place = found.end()
-    terminalreporter.write_line(line[place:])
+    terminalreporter.write(f"{line[place:]}\n")
 
 
 def pytest_report_header(config: pytest.Config) -> str:

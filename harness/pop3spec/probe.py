@@ -324,11 +324,16 @@ def _log_in_everywhere(
     looked = False
     may_come = False
     for mailbox in mailboxes:
+        if mailbox.problem:  # known before anything was said to the target
+            reasons.append(mailbox.problem)
+            may_come = True
+            continue
         try:
             attempt = partial(_first_login, target, mailbox, recorder, observed, logins)
             observed, session = _patiently(attempt)
         except SessionRefused as error:
-            mailbox.problem = f"{mailbox.account.user}: {error}"
+            held = "; another session has the mailbox, perhaps of another run"
+            mailbox.problem = f"{mailbox.account.user}: {error}{held if error.is_locked else ''}"
             reasons.append(mailbox.problem)
             may_come |= error.is_limit or error.wants_tls
             continue

@@ -4,10 +4,11 @@ Knows nothing of pytest; `plugin` tells it what was collected and asks for
 outcomes.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import wait
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from types import MappingProxyType
 
 from pop3spec.accounts import AccountPool, Logins, Mailbox
 from pop3spec.connection import ConnectionFailed, connect, tls_context
@@ -75,16 +76,23 @@ class Run:
         observed: Observed | None = None,
         share: tuple[int, int] = (0, 1),
         unusable: Collection[str] = (),
+        taken: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Look at the target, unless another process has; TargetError if it cannot be judged.
 
         `share` is which of how many processes this is: accounts are divided. `unusable` are
-        the users that the other process found refused.
+        the users that the other process found refused, `taken` says of users which other run
+        has them.
         """
         index, count = share
         usable = [account for account in self.target.accounts if account.user not in unusable]
         accounts = usable[index::count] or usable
-        self.mailboxes = [Mailbox(account) for account in accounts]
+        self.mailboxes = [
+            Mailbox(account, problem=f"{account.user}: {taken[account.user]}")
+            if account.user in taken
+            else Mailbox(account)
+            for account in accounts
+        ]
         try:
             tls_context(self.target.tls)
         except ConnectionFailed as error:
@@ -221,6 +229,11 @@ class Run:
             second = self.judge.attempt(task.scenario, task.transport, mailbox, alone=True)
         return settled(first.outcome, second.outcome)
 
+    @property
+    def other_runs(self) -> list[str]:
+        """What showed that another run is in the same maildrops, as sentences."""
+        return sorted(self._judge.other_runs) if self._judge is not None else []
+
     def is_lost(self) -> bool:
         """The target accepts no connections any more."""
         try:
@@ -235,7 +248,7 @@ class Run:
             self._judge.stopped.set()
         if self._scheduler is not None:
             self._scheduler.stop()
-        problems = []
+        problems = self.other_runs
         if self.door is not None:
             for mailbox in self.mailboxes:
                 try:

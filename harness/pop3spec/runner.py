@@ -18,7 +18,7 @@ from pop3spec.accounts import Logins, Mailbox
 from pop3spec.authentication import authenticate
 from pop3spec.connection import CertificateRejected, ConnectionFailed
 from pop3spec.expectations import Unmet, got_instead, unmet
-from pop3spec.maildrop import Door, DoorError
+from pop3spec.maildrop import Door, DoorError, SeesOthers
 from pop3spec.probe import PROBE_MESSAGE, Observed
 from pop3spec.protocol.commands import State
 from pop3spec.rulebook.checks import FRAMING_RULES, LENGTH_RULES
@@ -77,6 +77,7 @@ class Judge:
     back_off: tuple[float, ...] = BACK_OFF
     stopped: threading.Event = field(default_factory=threading.Event)
     logins: Logins = field(default_factory=Logins)
+    other_runs: set[str] = field(default_factory=set)
     _sources: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def source(self) -> str | None:
@@ -229,7 +230,7 @@ class _Run:
         except _Blocked as error:
             verdict, detail = Verdict.BLOCKED, str(error)
         except SessionRefused as error:
-            verdict, detail = Verdict.BLOCKED, str(error)
+            verdict, detail = Verdict.BLOCKED, f"{error}{self._who_has_it(error)}"
             self._again = self._again or error.timed_out
             self._judge_service(error)
         except HarnessError as error:
@@ -237,8 +238,30 @@ class _Run:
         except Exception:
             verdict, detail = Verdict.ERROR, traceback.format_exc(limit=-6)
         self._end(verdict)
+        if others := self._other_run():
+            # Whose messages and locks were at work is not known, so that nothing is judged.
+            return Attempt(Outcome(Verdict.BLOCKED, others), again=not self._is_alone)
         outcome = self._outcome(verdict, detail)
         return Attempt(outcome, self._again or self._is_unsure(outcome))
+
+    def _other_run(self) -> str:
+        """The sentence about another run that has filled the same maildrop, '' for none."""
+        door, mailbox = self._judge.door, self._mailbox
+        if mailbox is None or not mailbox.filling or not isinstance(door, SeesOthers):
+            return ""
+        try:
+            others = door.others(mailbox.account.user)
+        except DoorError:
+            return ""
+        if others:
+            self._judge.other_runs.add(others)
+        return others
+
+    def _who_has_it(self, error: SessionRefused) -> str:
+        is_ours = any(session.is_open for session in self._sessions.values())
+        if not error.is_locked or is_ours:
+            return ""
+        return "; another session has the mailbox, and none of this run is open there"
 
     def _is_unsure(self, outcome: Outcome) -> bool:
         """Findings that may depend on the moment: look again with nothing beside it.

@@ -35,6 +35,7 @@ PARTS: Mapping[str, str] = {
     "expectations": "protocol transcript scenario template",
     "maildrop": "target",
     "accounts": "target",
+    "claims": "target maildrop",
     "probe": "protocol transcript target connection rulebook session maildrop accounts",
     "schedule": "verdict accounts",
     "runner": (
@@ -65,7 +66,7 @@ PARTS: Mapping[str, str] = {
     "tally": "transcript rulebook verdict report",
     "plugin": (
         "masking transcript target rulebook verdict scenario session maildrop probe settings run"
-        " embedded fixtures report options collected tally watching"
+        " embedded fixtures report options collected tally watching claims"
     ),
     "cli": "target rulebook scenario options collected reference register",
     "__main__": "cli",
