@@ -11,7 +11,7 @@ import shlex
 import sys
 import time
 import warnings
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pop3spec import __version__, fixtures
+from pop3spec import __version__, fixtures, fleet
 from pop3spec.claims import Claims, claim
 from pop3spec.collected import SUFFIXES, ScenarioFiles, home, with_transport
 from pop3spec.maildrop import DoorError
@@ -42,7 +42,7 @@ from pop3spec.rulebook.rules import rulebook
 from pop3spec.run import Run, Task
 from pop3spec.scenario import Scenario, ScenarioError
 from pop3spec.session import Recorder
-from pop3spec.settings import Settings, settings_from
+from pop3spec.settings import ACCOUNT_VARIABLE, Settings, settings_from
 from pop3spec.tally import Tally, evidence_of
 from pop3spec.target import TargetError, Transport
 from pop3spec.transcript import Masker
@@ -86,6 +86,7 @@ class _State:
         self.is_reported = False
         self.watch: Watch | None = None
         self.claims = Claims()
+        self.shares = fleet.Shares()
         self.problems: list[str] = []
 
     @property
@@ -171,10 +172,8 @@ class _State:
             self.problems += [f"not used: {mailbox.problem}" for mailbox in unusable]
 
     def _share(self) -> tuple[int, int]:
-        given = getattr(self.config, "workerinput", None)
-        if given is None:
-            return 0, 1
-        return int(given["workerid"].removeprefix("gw") or 0), int(given["workercount"])
+        index, count = getattr(self.config, "workerinput", {}).get("pop3spec_share", (0, 1))
+        return index, count
 
     def _introduce(self, outcome: Outcome) -> None:
         """The probe's sessions are judged like all others, as a row of their own."""
@@ -234,7 +233,7 @@ def pytest_configure(config: pytest.Config) -> None:
     }
     files = ScenarioFiles(_named_paths(config))
     try:
-        settings = settings_from(options, os.environ)
+        settings = settings_from(options, _environ(config))
         open_door(settings.target.maildrop if settings.target else options["maildrop"] or "none")
         if not hasattr(config, "workerinput"):
             for path in files.below():
@@ -251,6 +250,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(_Masking(state), "pop3spec-masking")
     if not state.is_worker:
         config.pluginmanager.register(_Rows(state), "pop3spec-rows")
+
+
+def _environ(config: pytest.Config) -> Mapping[str, str]:
+    """The environment; the accounts in it are those of the process that others work for."""
+    accounts = getattr(config, "workerinput", {}).get("pop3spec_accounts")
+    return {**os.environ, ACCOUNT_VARIABLE: accounts} if accounts else os.environ
 
 
 def _named_paths(config: pytest.Config) -> list[Path]:
@@ -438,7 +443,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         raise pytest.UsageError(state.masker.mask_text(str(error))) from error
     # Two processes on one account would see each other's mail.
     if run.pool.usable:
-        session.config.option.tx = session.config.option.tx[: run.pool.usable]
+        session.config.option.tx = fleet.each(session.config.option.tx)[: run.pool.usable]
 
 
 def _watch(config: pytest.Config, state: _State) -> None:
@@ -463,15 +468,33 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    """Nothing is copied to other machines unasked, least of all over a clone there."""
+    session: Any = config.pluginmanager.get_plugin("dsession")
+    if not config.getoption("rsyncdir"):
+        session.nodemanager.roots = []
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell a process of pytest-xdist what was seen of the target."""
+    """Tell a process of pytest-xdist its share, and what was seen of the target."""
     state = node.config.stash[_STATE]
+    count = int(node.workerinput["workercount"])
+    node.workerinput["pop3spec_share"] = (state.shares.give(node.gateway.id, count), count)
+    # Another machine has not this one's environment; the channel shows it to nobody else.
+    node.workerinput["pop3spec_accounts"] = os.environ.get(ACCOUNT_VARIABLE, "")
     if state.observed:
         node.workerinput["pop3spec_observed"] = state.observed
     if state.run is not None:
         users = [mailbox.account.user for mailbox in state.run.mailboxes if mailbox.problem]
         node.workerinput["pop3spec_unusable"] = users
     node.workerinput["pop3spec_seed"] = state.settings.seed
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Whoever comes in its place gets its accounts."""
+    node.config.stash[_STATE].shares.take_back(node.gateway.id)
 
 
 @pytest.hookimpl(tryfirst=True)

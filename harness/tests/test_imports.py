@@ -60,13 +60,14 @@ PARTS: Mapping[str, str] = {
     ),
     "options": "",
     "collected": "target rulebook scenario",
+    "fleet": "",
     "progress": "",
     "live": "report",
     "watching": "schedule run progress live",
     "tally": "transcript rulebook verdict report",
     "plugin": (
         "masking transcript target rulebook verdict scenario session maildrop probe settings run"
-        " embedded fixtures report options collected tally watching claims"
+        " embedded fixtures report options collected tally watching claims fleet"
     ),
     "cli": "target rulebook scenario options collected reference register",
     "__main__": "cli",
