@@ -11,7 +11,7 @@ import shlex
 import sys
 import time
 import warnings
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache
@@ -42,7 +42,7 @@ from pop3spec.rulebook.rules import rulebook
 from pop3spec.run import Run, Task
 from pop3spec.scenario import Scenario, ScenarioError
 from pop3spec.session import Recorder
-from pop3spec.settings import ACCOUNT_VARIABLE, Settings, settings_from
+from pop3spec.settings import Settings, settings_from
 from pop3spec.tally import Tally, evidence_of
 from pop3spec.target import TargetError, Transport
 from pop3spec.transcript import Masker
@@ -233,7 +233,8 @@ def pytest_configure(config: pytest.Config) -> None:
     }
     files = ScenarioFiles(_named_paths(config))
     try:
-        settings = settings_from(options, _environ(config))
+        given = getattr(config, "workerinput", {}).get("pop3spec_settings")
+        settings = fleet.unpacked(given) if given else settings_from(options, os.environ)
         open_door(settings.target.maildrop if settings.target else options["maildrop"] or "none")
         if not hasattr(config, "workerinput"):
             for path in files.below():
@@ -250,12 +251,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(_Masking(state), "pop3spec-masking")
     if not state.is_worker:
         config.pluginmanager.register(_Rows(state), "pop3spec-rows")
-
-
-def _environ(config: pytest.Config) -> Mapping[str, str]:
-    """The environment; the accounts in it are those of the process that others work for."""
-    accounts = getattr(config, "workerinput", {}).get("pop3spec_accounts")
-    return {**os.environ, ACCOUNT_VARIABLE: accounts} if accounts else os.environ
 
 
 def _named_paths(config: pytest.Config) -> list[Path]:
@@ -481,8 +476,9 @@ def pytest_configure_node(node: Any) -> None:
     state = node.config.stash[_STATE]
     count = int(node.workerinput["workercount"])
     node.workerinput["pop3spec_share"] = (state.shares.give(node.gateway.id, count), count)
-    # Another machine has not this one's environment; the channel shows it to nobody else.
-    node.workerinput["pop3spec_accounts"] = os.environ.get(ACCOUNT_VARIABLE, "")
+    # Another machine has neither this one's environment nor its profile; the channel to it is
+    # a pipe, or SSH, and no command line.
+    node.workerinput["pop3spec_settings"] = fleet.packed(state.settings)
     if state.observed:
         node.workerinput["pop3spec_observed"] = state.observed
     if state.run is not None:
@@ -492,9 +488,20 @@ def pytest_configure_node(node: Any) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any) -> None:
-    """Whoever comes in its place gets its accounts."""
-    node.config.stash[_STATE].shares.take_back(node.gateway.id)
+def pytest_testnodeready(node: Any) -> None:
+    """It has read its options, and imported what it needs."""
+    node.config.stash[_STATE].shares.ready(node.gateway.id)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Whoever comes in its place gets its accounts; UsageError if there is no use in that."""
+    was_ready = node.config.stash[_STATE].shares.take_back(node.gateway.id)
+    if error and not was_ready:
+        raise pytest.UsageError(
+            f"a process did not start (--tx={node.gateway.spec}): {one_line(str(error), 200)};"
+            " the same pop3spec and pytest have to be there, see docs/fleet.md"
+        )
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -66,9 +66,11 @@ def judge(directory: Path, *words: str, **variables: str) -> Ended:
         directory,
         *("-m", "pytest", "-p", "no:cacheprovider", "--report-dir=out", *words),
         source=directory / "harness",
-        POP3SPEC_ACCOUNT="\n".join(f"{user}:{secret}" for user, secret in SECRETS.items()),
-        POP3SPEC_STATE=str(directory / "state"),
-        **variables,
+        **{
+            "POP3SPEC_ACCOUNT": "\n".join(f"{user}:{each}" for user, each in SECRETS.items()),
+            "POP3SPEC_STATE": str(directory / "state"),
+            **variables,
+        },
     )
 
 
@@ -83,29 +85,60 @@ def assert_whole(ended: Ended, directory: Path) -> None:
     assert len(cases) == len(results["scenarios"])
 
 
-def test_two_machines_share_a_run(tmp_path: Path, target: tuple[str, ...]) -> None:
-    here, *there = (clone(tmp_path / name) for name in ("here", "one", "two"))
+@pytest.fixture
+def machines(tmp_path: Path) -> tuple[str, ...]:
+    """Two other machines, with a clone on each, and what SSH was told of them in `log`."""
     programs = tmp_path / "programs"
     programs.mkdir()
-    ssh, log = programs / "ssh", tmp_path / "log"
-    ssh.write_text(SSH.format(log=log, home=tmp_path))
+    ssh = programs / "ssh"
+    ssh.write_text(SSH.format(log=tmp_path / "log", home=tmp_path))
     ssh.chmod(0o700)
     python = interpreter(tmp_path / "another")
+    clones = [clone(tmp_path / name) for name in ("one", "two")]
+    return tuple(f"--tx=ssh={there.name}//python={python}//chdir={there}" for there in clones)
 
-    machines = [f"--tx=ssh={each.name}//python={python}//chdir={each}" for each in there]
+
+def test_two_machines_share_a_run(
+    tmp_path: Path, target: tuple[str, ...], machines: tuple[str, ...]
+) -> None:
+    here = clone(tmp_path / "here")
+    (here / "profile.yaml").write_text(
+        "accounts:\n"
+        + "".join(f"  - {{user: {user}, password: {each}}}\n" for user, each in SECRETS.items())
+    )
+
     ended = judge(
-        here, *target, "--dist=load", *machines, "-v", PATH=f"{programs}:{os.environ['PATH']}"
+        here,
+        *(*target, "--target-profile=profile.yaml", "--dist=load", *machines, "-v"),
+        PATH=f"{tmp_path / 'programs'}:{os.environ['PATH']}",
+        POP3SPEC_ACCOUNT="",
     )
 
     assert_whole(ended, here)
     assert "[gw0]" in ended.text
     assert "[gw1]" in ended.text
-    commands = log.read_text("utf-8")
+    commands = (tmp_path / "log").read_text("utf-8")
     assert len(commands.splitlines()) == 2
     assert not [secret for secret in SECRETS.values() if secret in commands + ended.text]
     # Reports are written here alone, and nothing is copied there.
-    names = {"conftest.py", "tox.ini", "suites", "scenarios", "harness"}
-    assert [set(os.listdir(each)) - {"__pycache__"} for each in there] == [names, names]
+    names = {"conftest.py", "tox.ini", "suites", "scenarios", "harness", "__pycache__"}
+    assert all(set(os.listdir(tmp_path / there)) <= names for there in ("one", "two"))
+
+
+def test_a_machine_without_pop3spec_ends_the_run_with_a_sentence(
+    tmp_path: Path, target: tuple[str, ...], machines: tuple[str, ...]
+) -> None:
+    (tmp_path / "two" / "conftest.py").write_text("import pop3spec_is_not_here")
+
+    ended = judge(
+        clone(tmp_path / "here"),
+        *(*target, "--dist=load", *machines),
+        PATH=f"{tmp_path / 'programs'}:{os.environ['PATH']}",
+    )
+
+    assert ended.code == 4, ended.text
+    [sentence] = ended.sentences
+    assert "a process did not start (--tx=execmodel=main_thread_only//ssh=two//" in sentence
 
 
 def test_two_interpreters_share_a_run(tmp_path: Path, target: tuple[str, ...]) -> None:
@@ -123,9 +156,11 @@ def test_a_share_is_given_to_one_process_at_a_time() -> None:
     shares = Shares()
 
     given = [shares.give(name, 2) for name in ("gw0", "far-away")]
-    shares.take_back("gw0")
+    shares.ready("gw0")
+    were_ready = shares.take_back("gw0"), shares.take_back("never-heard-of")
 
     assert given == [0, 1]
+    assert were_ready == (True, False)
     assert shares.give("gw2", 2) == 0
 
 

@@ -60,7 +60,7 @@ PARTS: Mapping[str, str] = {
     ),
     "options": "",
     "collected": "target rulebook scenario",
-    "fleet": "",
+    "fleet": "settings",
     "progress": "",
     "live": "report",
     "watching": "schedule run progress live",
