@@ -14,6 +14,7 @@ from hostile import ACCOUNTS, COMMANDS, SEEN, hostile, written
 from lxml import etree
 from markdown_it import MarkdownIt
 from scripted import Scripted
+from terminal import on_a_terminal
 
 from pop3spec.report.text import inert
 
@@ -108,6 +109,30 @@ def test_a_command_of_a_machine_loses_its_sign_and_is_still_read(command: str) -
 
     assert not re.search(r"##\w*\[|^\s*::", shown)
     assert ("pwned" in shown) is ("pwned" in command)
+
+
+# What pytest colours with, and what the live line is moved and erased with.
+OURS = re.compile(r"\x1b\[([0-9;]*m|[JKA]|\d+G)")
+
+
+@pytest.mark.parametrize("colour", ["yes", "no"])
+def test_a_terminal_gets_no_escape_sequence_of_the_server(tmp_path: Path, colour: str) -> None:
+    path = written(tmp_path)
+    with Scripted([hostile]) as server:
+        code, octets = on_a_terminal(
+            tmp_path,
+            *(str(server.address), path.name, "-rA", "--reply-timeout=1", f"--color={colour}"),
+            POP3SPEC_ACCOUNT=ACCOUNTS,
+            POP3SPEC_STATE=str(tmp_path / "state"),
+        )
+
+    # A terminal ends its lines itself, and pytest rewrites the one about collecting.
+    text = re.sub(r"\r+(?=\n|\x1b\[1mcollect|collect)", "", octets.decode("utf-8"))
+    coloured = re.findall(r"\x1b\[31m\x1b\[1mfail\x1b\[0m: rfc", text)
+    assert code == 1
+    assert len(coloured) == (3 if colour == "yes" else 0)
+    assert not unseen(OURS.sub("", text))
+    assert not re.search(r"##\w*\[|^\s*::", text, re.MULTILINE)
 
 
 def test_the_junit_file_is_well_formed_and_names_every_scenario(judged: Judged) -> None:

@@ -1,16 +1,13 @@
 """The line about a run that goes on: what it says, and where it is written."""
 
 import os
-import pty
 import re
-import subprocess
-import sys
-import termios
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from command import SOURCE, apart
+from command import apart
+from terminal import on_a_terminal
 
 from pop3spec.live import Live
 from pop3spec.progress import Kind, Left, Part, duration, progress_line, time_left
@@ -90,35 +87,6 @@ scenarios:
         expect: -ERR
 """
 LINE = re.compile(rb"\r\n  ([^\x1b\r\n]*)\x1b\[K\x1b\[A\x1b\[\d+G")
-
-
-def on_a_terminal(directory: Path, *words: str, **variables: str) -> tuple[int, bytes]:
-    """Run the command with a terminal of 80 columns for its output; what it wrote there."""
-    ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (24, 80))
-    environment: Mapping[str, str] = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("POP3SPEC_", "PYTEST_", "COV_", "COLUMNS", "NO_COLOR", "CI"))
-    }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pop3spec", "run", *words],
-        cwd=directory,
-        env={**environment, "PYTHONPATH": str(SOURCE), "TERM": "xterm", **variables},
-        stdin=subprocess.DEVNULL,
-        stdout=theirs,
-        stderr=theirs,
-    )
-    os.close(theirs)
-    written = b""
-    try:
-        while octets := os.read(ours, 65536):
-            written += octets
-    except OSError:  # nobody has the other end any more
-        pass
-    finally:
-        os.close(ours)
-    return process.wait(60), written
 
 
 @pytest.fixture
