@@ -111,6 +111,7 @@ def test_every_option_that_is_named_exists() -> None:
     ours = {name for name, _ in OPTIONS}
     commands_help = "".join(here(home(), name, "--help").text for name in ("serve", "rules"))
     others = options_of(commands_help) | {"option", "collect-only", "notest", "state-dir", "fresh"}
+    others |= {"color", "dist", "tx", "rsyncdir"}
 
     for document in DOCUMENTS:
         named = options_of(document.read_text("utf-8"))
