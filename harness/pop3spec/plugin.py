@@ -565,18 +565,19 @@ def pytest_make_collect_report(
 
 
 def _mask(report: pytest.TestReport | pytest.CollectReport, masker: Masker) -> None:
-    """A traceback shows arguments, and locals where they are asked for; no secret stays in it."""
-    if not masker.forms or (report.longrepr is None and not report.sections):
-        return
+    """A traceback shows arguments, and locals where they are asked for.
+
+    No secret stays in it, and nothing that a terminal or a CI system takes for more than text.
+    """
     if isinstance(report.longrepr, tuple):
         path, line, why = report.longrepr
-        report.longrepr = (path, line, masker.mask_text(why))
-    else:
+        report.longrepr = (path, line, inert(masker.mask_text(why)))
+    elif report.longrepr is not None:
         text = report.longreprtext
-        masked = masker.mask_text(text)
-        if masked != text:
-            report.longrepr = masked
-    report.sections = [(name, masker.mask_text(shown)) for name, shown in report.sections]
+        told = inert(masker.mask_text(text))
+        if told != text:
+            report.longrepr = told
+    report.sections = [(name, inert(masker.mask_text(text))) for name, text in report.sections]
 
 
 class _Masking:
@@ -682,6 +683,9 @@ def _python_outcome(
         verdict, detail = _why_skipped(str(end))
     else:
         exercised |= set(marks[:1])
+    run = state.ready_run()
+    if findings and (others := run.judge.other_run(run.mailboxes)):
+        return Outcome(Verdict.BLOCKED, masker.mask_text(others))
     if findings:
         verdict, detail = worst((verdict, verdict_of(findings, rulebook()))), findings[0].got
     return Outcome(

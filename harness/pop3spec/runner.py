@@ -11,14 +11,14 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from pop3spec.accounts import Logins, Mailbox
 from pop3spec.authentication import authenticate
 from pop3spec.connection import CertificateRejected, ConnectionFailed
 from pop3spec.expectations import Unmet, got_instead, unmet
-from pop3spec.maildrop import Door, DoorError, SeesOthers
+from pop3spec.maildrop import Door, DoorError, OtherRunError, SeesOthers
 from pop3spec.probe import PROBE_MESSAGE, Observed
 from pop3spec.protocol.commands import State
 from pop3spec.rulebook.checks import FRAMING_RULES, LENGTH_RULES
@@ -91,6 +91,20 @@ class Judge:
     def knows_who_waits(self) -> bool:
         """Wrong logins of one scenario do not slow down the others."""
         return self.target.address.host.startswith("127.") and sys.platform == "linux"
+
+    def other_run(self, mailboxes: Iterable[Mailbox]) -> str:
+        """The sentence about another run that fills one of these, '' where none is seen."""
+        if not isinstance(self.door, SeesOthers):
+            return ""
+        for mailbox in mailboxes:
+            try:
+                others = self.door.others(mailbox.account.user) if mailbox.filling else ""
+            except DoorError:
+                continue
+            if others:
+                self.other_runs.add(others)
+                return others
+        return ""
 
     def why_not(
         self, scenario: Scenario, transport: Transport, mailbox: Mailbox | None
@@ -246,16 +260,7 @@ class _Run:
 
     def _other_run(self) -> str:
         """The sentence about another run that has filled the same maildrop, '' for none."""
-        door, mailbox = self._judge.door, self._mailbox
-        if mailbox is None or not mailbox.filling or not isinstance(door, SeesOthers):
-            return ""
-        try:
-            others = door.others(mailbox.account.user)
-        except DoorError:
-            return ""
-        if others:
-            self._judge.other_runs.add(others)
-        return others
+        return self._judge.other_run((self._mailbox,)) if self._mailbox is not None else ""
 
     def _who_has_it(self, error: SessionRefused) -> str:
         is_ours = any(session.is_open for session in self._sessions.values())
@@ -344,6 +349,8 @@ class _Run:
         try:
             door.fill(mailbox.account.user, self._messages())
         except DoorError as error:
+            if isinstance(error, OtherRunError):
+                self._judge.other_runs.add(str(error))
             raise _Blocked(str(error)) from error
 
     def _messages(self) -> list[bytes]:

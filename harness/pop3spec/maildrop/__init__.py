@@ -8,6 +8,10 @@ class DoorError(Exception):
     """A door cannot do what it was asked to; the message says why, and the mend."""
 
 
+class OtherRunError(DoorError):
+    """Another run of the suite delivers into the same maildrop."""
+
+
 class Door(Protocol):
     """A way to put known messages into the maildrop of an account.
 

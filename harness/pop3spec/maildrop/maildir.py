@@ -19,7 +19,7 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
-from pop3spec.maildrop import DoorError
+from pop3spec.maildrop import DoorError, OtherRunError
 from pop3spec.maildrop.journal import Journal
 
 MARK = "pop3spec"
@@ -71,7 +71,7 @@ class MaildirDoor:
         if others := self._others(maildir, files):
             # Once: what is left of a run that has died since is removed by the next filling.
             self._noticed.update(path.name for path in files)
-            raise DoorError(others)
+            raise OtherRunError(others)
         for path in files:
             self._remove(path)
         self._emptied.add(maildir)
