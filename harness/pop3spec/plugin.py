@@ -151,7 +151,7 @@ class _State:
                 observed_from(shared) if shared else None,
                 self._share(),
                 given.get("pop3spec_unusable", ()),
-                self.claims.taken,
+                given.get("pop3spec_taken", self.claims.taken),
             )
             self._tell_of_accounts(run)
         self.observed = run.observed.as_data()
@@ -170,6 +170,8 @@ class _State:
             )
         if not run.observed.login_problem:
             self.problems += [f"not used: {mailbox.problem}" for mailbox in unusable]
+        shared = [mailbox for mailbox in run.mailboxes if mailbox.shared not in mailbox.problem]
+        self.problems += [f"{mailbox.account.user}: {mailbox.shared}" for mailbox in shared]
 
     def _share(self) -> tuple[int, int]:
         index, count = getattr(self.config, "workerinput", {}).get("pop3spec_share", (0, 1))
@@ -484,6 +486,7 @@ def pytest_configure_node(node: Any) -> None:
     if state.run is not None:
         users = [mailbox.account.user for mailbox in state.run.mailboxes if mailbox.problem]
         node.workerinput["pop3spec_unusable"] = users
+    node.workerinput["pop3spec_taken"] = state.claims.taken
     node.workerinput["pop3spec_seed"] = state.settings.seed
 
 

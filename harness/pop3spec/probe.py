@@ -332,8 +332,9 @@ def _log_in_everywhere(
             attempt = partial(_first_login, target, mailbox, recorder, observed, logins)
             observed, session = _patiently(attempt)
         except SessionRefused as error:
-            held = "; another session has the mailbox, perhaps of another run"
-            mailbox.problem = f"{mailbox.account.user}: {error}{held if error.is_locked else ''}"
+            who = mailbox.shared or "another session has the mailbox, perhaps of another run"
+            held = f"; {who}" if error.is_locked else ""
+            mailbox.problem = f"{mailbox.account.user}: {error}{held}"
             reasons.append(mailbox.problem)
             may_come |= error.is_limit or error.wants_tls
             continue

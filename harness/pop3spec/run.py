@@ -22,7 +22,7 @@ from pop3spec.scenario import Scenario
 from pop3spec.schedule import Attempt, Job, Scheduler, settled
 from pop3spec.session import MAX_LOGIN_DELAY, Recorder
 from pop3spec.settings import Settings
-from pop3spec.target import Target, TargetError, Transport
+from pop3spec.target import Account, Target, TargetError, Transport
 from pop3spec.transcript import Masker, render, shown_command
 from pop3spec.verdict import Finding, Outcome, verdict_of
 
@@ -88,10 +88,7 @@ class Run:
         usable = [account for account in self.target.accounts if account.user not in unusable]
         accounts = usable[index::count] or usable
         self.mailboxes = [
-            Mailbox(account, problem=f"{account.user}: {taken[account.user]}")
-            if account.user in taken
-            else Mailbox(account)
-            for account in accounts
+            self._mailbox(account, taken.get(account.user, "")) for account in accounts
         ]
         try:
             tls_context(self.target.tls)
@@ -117,6 +114,11 @@ class Run:
             stopped=self.logins.stopped,
             logins=self.logins,
         )
+
+    def _mailbox(self, account: Account, taken: str) -> Mailbox:
+        """An account; one that another run has is not filled, since it is filled there."""
+        problem = f"{account.user}: {taken}" if taken and self.door is not None else ""
+        return Mailbox(account, problem=problem, shared=taken)
 
     def _introduction(self, recorder: Recorder) -> Outcome:
         """What the probe's own sessions showed, as an outcome."""

@@ -259,13 +259,27 @@ class _Run:
         return Attempt(outcome, self._again or self._is_unsure(outcome))
 
     def _other_run(self) -> str:
-        """The sentence about another run that has filled the same maildrop, '' for none."""
-        return self._judge.other_run((self._mailbox,)) if self._mailbox is not None else ""
+        """The sentence about another run that is in the same maildrop, '' for none.
+
+        One that is known to have the account is to blame where a login found it locked.
+        """
+        mailbox = self._mailbox
+        if mailbox is None:
+            return ""
+        if (
+            mailbox.shared
+            and self._recorder.findings
+            and any(map(_is_locked, self._recorder.transcript))
+        ):
+            return mailbox.shared
+        return self._judge.other_run((mailbox,))
 
     def _who_has_it(self, error: SessionRefused) -> str:
         is_ours = any(session.is_open for session in self._sessions.values())
         if not error.is_locked or is_ours:
             return ""
+        if self._mailbox is not None and self._mailbox.shared:
+            return f"; {self._mailbox.shared}"
         return "; another session has the mailbox, and none of this run is open there"
 
     def _is_unsure(self, outcome: Outcome) -> bool:
@@ -797,6 +811,10 @@ class _Run:
 _WITH_PASSWORD = frozenset({"PLAIN", "LOGIN"})
 # Mechanisms that lead to another maildrop than that of the account.
 _NOT_BY_NAME = frozenset({"EXTERNAL", "ANONYMOUS"})
+
+
+def _is_locked(exchange: Exchange) -> bool:
+    return exchange.keyword in LOGIN and exchange.is_err and refusal(exchange).is_locked
 
 
 def _told_names(scenario: Scenario) -> set[str]:
