@@ -7,7 +7,7 @@ Follows what pytest tells of its tests and what the scheduler tells of scenarios
 import os
 import sys
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -77,7 +77,7 @@ class Watch:
         if not self._is_about_a_target:
             return ""
         run = self._run()
-        parts = self._parts({job.name: job for job in run.jobs} if run is not None else {})
+        parts = self._parts(run.jobs if run is not None else ())
         now = time.monotonic()
         if not parts:
             return f"looking at the target ({now - self._since:.0f} s)"
@@ -87,9 +87,9 @@ class Watch:
         left = time_left(parts, run.width if run is not None else 1)
         return progress_line(parts, left, now - self._changed)
 
-    def _parts(self, jobs: Mapping[str, Job]) -> list[Part]:
+    def _parts(self, jobs: Sequence[Job]) -> list[Part]:
         now = time.monotonic()
-        of_jobs = [_part_of(job, now) for name, job in jobs.items() if name]
+        of_jobs = [_part_of(job, now) for job in jobs if job.name]
         kind = Kind.IN_TURN if of_jobs else Kind.QUICK
         return of_jobs + [
             Part(
