@@ -14,13 +14,15 @@ from pop3spec.target import Account
 class Mailbox:
     """An account with what the run did to it.
 
-    `filling` names the present filling: it changes with each delivery.
+    `filling` names the present filling: it changes with each delivery. `shared` says which
+    other run uses it as well.
     """
 
     account: Account
     failed_logins: int = 0
     filling: int = 0
     problem: str = ""
+    shared: str = ""
 
     @property
     def filling_name(self) -> str:

@@ -39,6 +39,7 @@ OPTIONS: Sequence[tuple[str, dict[str, Any]]] = (
     ("slow", {"action": "store_true", "help": "also run what needs minutes"}),
     ("baseline", {"metavar": "FILE", "help": "an earlier results.json: fail on what got worse"}),
     ("transcripts", {"metavar": "failed|all", "help": "which transcripts to keep as files"}),
+    ("summary-md", {"metavar": "FILE", "help": "append a summary in Markdown, for CI"}),
     ("report-dir", {"metavar": "DIR", "help": "where to write reports (default: reports)"}),
 )
 

@@ -6,11 +6,13 @@ clone's conftest.py, by `pop3spec run`, or with `-p pop3spec.plugin`.
 
 import datetime
 import os
+import re
 import shlex
 import sys
 import time
 import warnings
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -18,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pop3spec import __version__, fixtures
+from pop3spec import __version__, fixtures, fleet
+from pop3spec.claims import Claims, claim
 from pop3spec.collected import SUFFIXES, ScenarioFiles, home, with_transport
 from pop3spec.connection import tls_context
 from pop3spec.deviations import check_records
@@ -31,11 +34,14 @@ from pop3spec.probe import observed_from, reach
 from pop3spec.report.baseline import Baseline
 from pop3spec.report.changes import Changes
 from pop3spec.report.exit_code import ExitCode, exit_code
+from pop3spec.report.files import append_file
+from pop3spec.report.job_summary import job_summary
 from pop3spec.report.known import Staleness, marked, staleness
 from pop3spec.report.reports import WRITTEN, write_reports
 from pop3spec.report.results import Results, ResultsError
 from pop3spec.report.rows import ScenarioRow, Standing, fails_run
 from pop3spec.report.summary import STANDINGS, failure_text, summary_lines
+from pop3spec.report.text import inert, one_line
 from pop3spec.report.truth import truth_table
 from pop3spec.rulebook.rules import rulebook, rules_digest
 from pop3spec.run import Run, Task
@@ -46,6 +52,7 @@ from pop3spec.tally import Tally, evidence_of
 from pop3spec.target import Target, TargetError, Transport
 from pop3spec.transcript import Masker
 from pop3spec.verdict import Finding, Outcome, Verdict, verdict_of, worst
+from pop3spec.watching import Watch, WhileOneRuns, WhileOthersRun
 
 if TYPE_CHECKING:
     from _pytest._code.code import TerminalRepr  # pytest shows it under no other name
@@ -53,6 +60,10 @@ if TYPE_CHECKING:
     from pop3spec.embedded import Embedded
 
 _DEST = "pop3spec_"
+# Options that change nothing of a single scenario, and those that are told in another way.
+_NOT_REPLAYED = frozenset(
+    ("target", "account", "report-dir", "summary-md", "jobs", "level", "transcripts", "baseline")
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -88,6 +99,9 @@ class _State:
         self.begun = time.monotonic()
         self.staleness = Staleness()
         self.is_reported = False
+        self.watch: Watch | None = None
+        self.claims = Claims()
+        self.shares = fleet.Shares()
         self.problems: list[str] = []
 
     @property
@@ -116,6 +130,12 @@ class _State:
             return Masker()
         return masker_for((*target.accounts, *target.sasl_accounts))
 
+    @property
+    def other_runs(self) -> list[str]:
+        """Sentences about other runs that are in the same mailboxes."""
+        taken = [f"{user}: {who}" for user, who in self.claims.taken.items()]
+        return [*taken, *(self.run.other_runs if self.run is not None else ())]
+
     def ready_run(self) -> Run:
         """The run, begun at the first use."""
         if self.run is None:
@@ -142,10 +162,13 @@ class _State:
             run = Run(settings, target, door)
             given = getattr(self.config, "workerinput", {})
             shared = given.get("pop3spec_observed")
+            if not self.is_worker:
+                self.claims = claim(target)
             run.begin(
                 observed_from(shared) if shared else None,
                 self._share(),
                 given.get("pop3spec_unusable", ()),
+                given.get("pop3spec_taken", self.claims.taken),
             )
             self._tell_of_accounts(run)
         self.observed = run.observed.as_data()
@@ -164,12 +187,12 @@ class _State:
             )
         if not run.observed.login_problem:
             self.problems += [f"not used: {mailbox.problem}" for mailbox in unusable]
+        shared = [mailbox for mailbox in run.mailboxes if mailbox.shared not in mailbox.problem]
+        self.problems += [f"{mailbox.account.user}: {mailbox.shared}" for mailbox in shared]
 
     def _share(self) -> tuple[int, int]:
-        given = getattr(self.config, "workerinput", None)
-        if given is None:
-            return 0, 1
-        return int(given["workerid"].removeprefix("gw") or 0), int(given["workercount"])
+        index, count = getattr(self.config, "workerinput", {}).get("pop3spec_share", (0, 1))
+        return index, count
 
     def _introduce(self, outcome: Outcome) -> None:
         """The probe's sessions are judged like all others, as a row of their own."""
@@ -218,9 +241,6 @@ def _access(target: Target) -> Access:
     )
 
 
-# What is said elsewhere, or changes nothing about one scenario.
-_NOT_REPLAYED = ("target", "account", "report-dir", "jobs", "level", "transcripts", "baseline")
-
 _STATE = pytest.StashKey[_State]()
 _OUTCOME = pytest.StashKey[Outcome]()
 
@@ -240,7 +260,8 @@ def pytest_configure(config: pytest.Config) -> None:
     }
     files = ScenarioFiles(_named_paths(config))
     try:
-        settings = settings_from(options, os.environ)
+        given = getattr(config, "workerinput", {}).get("pop3spec_settings")
+        settings = fleet.unpacked(given) if given else settings_from(options, os.environ)
         open_door(settings.target.maildrop if settings.target else options["maildrop"] or "none")
         if not hasattr(config, "workerinput"):
             for path in files.below():
@@ -327,13 +348,6 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         session.config.workeroutput["pop3spec_whole_files"] = sorted(state.whole_files)  # type: ignore[attr-defined]  # xdist's
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any) -> None:
-    """Take from a process of pytest-xdist which files were run whole: all collect the same."""
-    files = getattr(node, "workeroutput", {}).get("pop3spec_whole_files", ())
-    node.config.stash[_STATE].whole_files.update(files)
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A Python test whose sessions may be opened in any way runs on each transport."""
     transports = _transports(metafunc.config.stash[_STATE].settings)
@@ -378,7 +392,8 @@ class YamlItem(pytest.Item):
     def task(self, run: Run) -> Task:
         """What has to be run for this item."""
         if self._task is None:
-            self._task = Task(self.scenario, self._transport or run.observed.transport)
+            transport = self._transport or run.observed.transport
+            self._task = Task(self.scenario, transport, self.scenario_name)
         return self._task
 
     def runtest(self) -> None:
@@ -409,15 +424,15 @@ def _raise_for(row: ScenarioRow, state: _State) -> None:
     if row.baseline is Standing.WORSE:
         raise Judged(failure_text(row, rulebook()))
     if row.verdict is Verdict.NOT_APPLICABLE:
-        pytest.skip(f"not applicable: {row.detail}")
+        pytest.skip(inert(one_line(f"not applicable: {row.detail}")))
     if row.known:
-        pytest.skip(f"known: {row.known_why}")
+        pytest.skip(inert(one_line(f"known: {row.known_why}")))
     if row.baseline is not Standing.APART:
-        pytest.skip(f"{STANDINGS[row.baseline]}: {row.reason}")
+        pytest.skip(inert(one_line(f"{STANDINGS[row.baseline]}: {row.reason}")))
     if row.verdict is Verdict.BLOCKED:
-        pytest.skip(f"blocked: {row.detail}")
+        pytest.skip(inert(one_line(f"blocked: {row.detail}")))
     if row.verdict is Verdict.ERROR or fails_run(row, rulebook(), state.settings.level):
-        raise Judged(failure_text(row, rulebook()))
+        raise Judged(inert(failure_text(row, rulebook())))
 
 
 def _row_of(item: pytest.Item, outcome: Outcome) -> ScenarioRow:
@@ -473,6 +488,7 @@ def _replay_path(item: YamlItem) -> str:
 def pytest_sessionstart(session: pytest.Session) -> None:
     """With processes side by side the first one looks at the target before they start."""
     state = session.config.stash[_STATE]
+    _watch(session.config, state)
     if not state.is_controller or session.config.option.collectonly:
         return
     if state.settings.target is None:
@@ -484,19 +500,74 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         raise pytest.UsageError(state.masker.mask_text(str(error))) from error
     # Two processes on one account would see each other's mail.
     if run.pool.usable:
-        session.config.option.tx = session.config.option.tx[: run.pool.usable]
+        session.config.option.tx = fleet.each(session.config.option.tx)[: run.pool.usable]
+
+
+def _watch(config: pytest.Config, state: _State) -> None:
+    """Tell a person how the run goes on, in the process that they look at."""
+    if state.is_worker:
+        return
+    watch = state.watch = Watch(config, lambda: None if state.is_controller else state.run)
+    if watch.is_on:
+        while_tests_run = WhileOthersRun if state.is_controller else WhileOneRuns
+        config.pluginmanager.register(watch, "pop3spec-watch")
+        config.pluginmanager.register(while_tests_run(watch), "pop3spec-live")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Let go of what outlives a test."""
+    state = config.stash.get(_STATE, None)
+    if state is None:
+        return
+    state.claims.release()
+    if state.watch is not None:
+        state.watch.close()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    """Nothing is copied to other machines unasked, least of all over a clone there."""
+    session: Any = config.pluginmanager.get_plugin("dsession")
+    if not config.getoption("rsyncdir"):
+        session.nodemanager.roots = []
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell a process of pytest-xdist what was seen of the target."""
+    """Tell a process of pytest-xdist its share, and what was seen of the target."""
     state = node.config.stash[_STATE]
+    count = int(node.workerinput["workercount"])
+    node.workerinput["pop3spec_share"] = (state.shares.give(node.gateway.id, count), count)
+    # Another machine has neither this one's environment nor its profile; the channel to it is
+    # a pipe, or SSH, and no command line.
+    node.workerinput["pop3spec_settings"] = fleet.packed(state.settings)
     if state.observed:
         node.workerinput["pop3spec_observed"] = state.observed
     if state.run is not None:
         users = [mailbox.account.user for mailbox in state.run.mailboxes if mailbox.problem]
         node.workerinput["pop3spec_unusable"] = users
+    node.workerinput["pop3spec_taken"] = state.claims.taken
     node.workerinput["pop3spec_seed"] = state.settings.seed
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodeready(node: Any) -> None:
+    """It has read its options, and imported what it needs."""
+    node.config.stash[_STATE].shares.ready(node.gateway.id)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Whoever comes in its place gets its accounts; UsageError if there is no use in that."""
+    state = node.config.stash[_STATE]
+    # All of them collect the same.
+    state.whole_files.update(getattr(node, "workeroutput", {}).get("pop3spec_whole_files", ()))
+    was_ready = state.shares.take_back(node.gateway.id)
+    if error and not was_ready:
+        raise pytest.UsageError(
+            f"a process did not start (--tx={node.gateway.spec}): {one_line(str(error), 200)};"
+            " the same pop3spec and pytest have to be there, see docs/fleet.md"
+        )
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -511,12 +582,17 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     if session.testsfailed and not session.config.option.continue_on_collection_errors:
         return
     try:
-        if state.settings.target is not None:
-            reach(state.settings.target)
-        run = state.ready_run()
+        if state.watch is not None:
+            state.watch.begin()
+        with state.watch.shown() if state.watch else nullcontext():
+            if state.settings.target is not None:
+                reach(state.settings.target)
+            run = state.ready_run()
     except (TargetError, DoorError) as error:
         raise pytest.UsageError(state.masker.mask_text(str(error))) from error
     tests = [item for item in session.items if _uses_target(item)]
+    if state.watch is not None:
+        state.watch.expect([item.nodeid for item in session.items if item not in items])
     run.start([item.task(run) for item in items], fixtures.jobs_beside(tests, run))
 
 
@@ -555,18 +631,19 @@ def pytest_make_collect_report(
 
 
 def _mask(report: pytest.TestReport | pytest.CollectReport, masker: Masker) -> None:
-    """A traceback shows arguments, and locals where they are asked for; no secret stays in it."""
-    if not masker.forms or (report.longrepr is None and not report.sections):
-        return
+    """A traceback shows arguments, and locals where they are asked for.
+
+    No secret stays in it, and nothing that a terminal or a CI system takes for more than text.
+    """
     if isinstance(report.longrepr, tuple):
         path, line, why = report.longrepr
-        report.longrepr = (path, line, masker.mask_text(why))
-    else:
+        report.longrepr = (path, line, inert(masker.mask_text(why)))
+    elif report.longrepr is not None:
         text = report.longreprtext
-        masked = masker.mask_text(text)
-        if masked != text:
-            report.longrepr = masked
-    report.sections = [(name, masker.mask_text(shown)) for name, shown in report.sections]
+        told = inert(masker.mask_text(text))
+        if told != text:
+            report.longrepr = told
+    report.sections = [(name, inert(masker.mask_text(text))) for name, text in report.sections]
 
 
 class _Masking:
@@ -672,6 +749,9 @@ def _python_outcome(
         verdict, detail = _why_skipped(str(end))
     else:
         exercised |= set(marks[:1])
+    run = state.ready_run()
+    if findings and (others := run.judge.other_run(run.mailboxes)):
+        return Outcome(Verdict.BLOCKED, masker.mask_text(others))
     if findings:
         verdict, detail = worst((verdict, verdict_of(findings, rulebook()))), findings[0].got
     return Outcome(
@@ -744,10 +824,14 @@ def _results(state: _State) -> Results:
         name: value
         for name, _ in OPTIONS
         if (value := state.settings.options.get(name.replace("-", "_"))) not in (None, False)
-        and name not in ("account", "target")
+        and name not in ("account", "target", "summary-md")
     }
     return state.tally.results(
-        target={"address": state.target_name, **state.observed},
+        target={
+            "address": state.target_name,
+            **state.observed,
+            "other_runs": state.other_runs,
+        },
         started=state.started,
         seconds=time.monotonic() - state.begun,
         seed=state.settings.seed,
@@ -766,6 +850,8 @@ def _write(state: _State, results: Results) -> None:
             level=settings.level,
             keep_transcripts=settings.keep_transcripts,
         )
+        if settings.summary_md is not None:
+            append_file(settings.summary_md, job_summary(results).encode())
         state.is_reported = True
     except OSError as error:
         state.problems.append(f"the reports cannot be written: {error}")
@@ -785,13 +871,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         width=width,
         capabilities=truth_table(results.capabilities),
     ):
-        terminalreporter.write_line(line)
+        _write_coloured(terminalreporter, inert(line))
     if state.baseline is not None:
         for line in state.baseline.lines(results, state.changes, width):
-            terminalreporter.write_line(state.masker.mask_text(line))
+            terminalreporter.write_line(inert(state.masker.mask_text(line)))
     stale, undecided = state.staleness.stale, state.staleness.undecided
     for sentence in filter(None, (*stale, undecided, *state.problems)):
-        terminalreporter.write_line(state.masker.mask_text(sentence))
+        terminalreporter.write_line(inert(state.masker.mask_text(sentence)))
     if count := len(results.observations):
         told = "1 observation" if count == 1 else f"{count} observations"
         terminalreporter.write_line(f"{told} where the RFCs leave freedom, in results.json")
@@ -799,6 +885,24 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.write_line(
         f"seed {state.settings.seed}; {where if state.is_reported else 'no reports'}"
     )
+
+
+# The words of verdicts in the summary: in front of what is told of them, and in the counts.
+_WORDS = re.compile(r"^(?:fail|warn|blocked|error)(?=:)|\b[1-9][0-9]* (?:pass|fail|warn|error)\b")
+_COLOURS = {"pass": "green", "fail": "red", "error": "red", "warn": "yellow", "blocked": "yellow"}
+
+
+def _write_coloured(terminalreporter: pytest.TerminalReporter, line: str) -> None:
+    """Write a line; pytest knows whether there are colours."""
+    terminalreporter.ensure_newline()
+    place = 0
+    # What the target said stands behind other words, and keeps its colour.
+    for found in _WORDS.finditer(line) if not line.startswith("  ") else ():
+        terminalreporter.write(line[place : found.start()])
+        colour = _COLOURS[found[0].rpartition(" ")[2]]
+        terminalreporter.write(found[0], **{colour: True, "bold": True})
+        place = found.end()
+    terminalreporter.write(f"{line[place:]}\n")
 
 
 def pytest_report_header(config: pytest.Config) -> str:

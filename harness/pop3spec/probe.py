@@ -324,11 +324,17 @@ def _log_in_everywhere(
     looked = False
     may_come = False
     for mailbox in mailboxes:
+        if mailbox.problem:  # known before anything was said to the target
+            reasons.append(mailbox.problem)
+            may_come = True
+            continue
         try:
             attempt = partial(_first_login, target, mailbox, recorder, observed, logins)
             observed, session = _patiently(attempt)
         except SessionRefused as error:
-            mailbox.problem = f"{mailbox.account.user}: {error}"
+            who = mailbox.shared or "another session has the mailbox, perhaps of another run"
+            held = f"; {who}" if error.is_locked else ""
+            mailbox.problem = f"{mailbox.account.user}: {error}{held}"
             reasons.append(mailbox.problem)
             may_come |= error.is_limit or error.wants_tls
             continue

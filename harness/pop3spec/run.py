@@ -4,10 +4,11 @@ Knows nothing of pytest; `plugin` tells it what was collected and asks for
 outcomes.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import wait
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from types import MappingProxyType
 
 from pop3spec.accounts import AccountPool, Logins, Mailbox
 from pop3spec.connection import ConnectionFailed, connect, tls_context
@@ -21,7 +22,7 @@ from pop3spec.scenario import Scenario
 from pop3spec.schedule import Attempt, Job, Scheduler, settled
 from pop3spec.session import MAX_LOGIN_DELAY, Recorder
 from pop3spec.settings import Settings
-from pop3spec.target import Target, TargetError, Transport
+from pop3spec.target import Account, Target, TargetError, Transport
 from pop3spec.transcript import Masker, render, shown_command
 from pop3spec.verdict import Finding, Outcome, verdict_of
 
@@ -33,10 +34,11 @@ _OPTIONAL = frozenset({"TOP", "UIDL", "USER", "APOP"})
 
 @dataclass(frozen=True)
 class Task:
-    """A scenario on a transport: what one pytest item stands for."""
+    """A scenario on a transport: what one pytest item stands for, by its name."""
 
     scenario: Scenario
     transport: Transport
+    name: str = ""
 
 
 @dataclass
@@ -74,16 +76,20 @@ class Run:
         observed: Observed | None = None,
         share: tuple[int, int] = (0, 1),
         unusable: Collection[str] = (),
+        taken: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Look at the target, unless another process has; TargetError if it cannot be judged.
 
         `share` is which of how many processes this is: accounts are divided. `unusable` are
-        the users that the other process found refused.
+        the users that the other process found refused, `taken` says of users which other run
+        has them.
         """
         index, count = share
         usable = [account for account in self.target.accounts if account.user not in unusable]
         accounts = usable[index::count] or usable
-        self.mailboxes = [Mailbox(account) for account in accounts]
+        self.mailboxes = [
+            self._mailbox(account, taken.get(account.user, "")) for account in accounts
+        ]
         try:
             tls_context(self.target.tls)
         except ConnectionFailed as error:
@@ -108,6 +114,11 @@ class Run:
             stopped=self.logins.stopped,
             logins=self.logins,
         )
+
+    def _mailbox(self, account: Account, taken: str) -> Mailbox:
+        """An account; one that another run has is not filled, since it is filled there."""
+        problem = f"{account.user}: {taken}" if taken and self.door is not None else ""
+        return Mailbox(account, problem=problem, shared=taken)
 
     def _introduction(self, recorder: Recorder) -> Outcome:
         """What the probe's own sessions showed, as an outcome."""
@@ -199,7 +210,14 @@ class Run:
             waits=bool(scenario.longest_wait)
             or (bool(scenario.failed_logins) and judge.knows_who_waits),
             late=bool(scenario.failed_logins) and not judge.knows_who_waits,
+            name=task.name or scenario.id,
+            known_wait=scenario.longest_wait,
         )
+
+    @property
+    def jobs(self) -> Sequence[Job]:
+        """Everything that `start` has started."""
+        return (*self._beside, *self._jobs.values())
 
     def outcome(self, task: Task) -> Outcome:
         """The outcome of a task, waiting for it; run now if it was not started."""
@@ -212,6 +230,11 @@ class Run:
                 return first.outcome
             second = self.judge.attempt(task.scenario, task.transport, mailbox, alone=True)
         return settled(first.outcome, second.outcome)
+
+    @property
+    def other_runs(self) -> list[str]:
+        """What showed that another run is in the same maildrops, as sentences."""
+        return sorted(self._judge.other_runs) if self._judge is not None else []
 
     def is_lost(self) -> bool:
         """The target accepts no connections any more."""
@@ -227,7 +250,7 @@ class Run:
             self._judge.stopped.set()
         if self._scheduler is not None:
             self._scheduler.stop()
-        problems = []
+        problems = self.other_runs
         if self.door is not None:
             for mailbox in self.mailboxes:
                 try:

@@ -11,14 +11,14 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from pop3spec.accounts import Logins, Mailbox
 from pop3spec.authentication import authenticate
 from pop3spec.connection import CertificateRejected, ConnectionFailed
 from pop3spec.expectations import Unmet, got_instead, unmet
-from pop3spec.maildrop import Door, DoorError
+from pop3spec.maildrop import Door, DoorError, OtherRunError, SeesOthers
 from pop3spec.probe import PROBE_MESSAGE, Observed
 from pop3spec.protocol.commands import State
 from pop3spec.rulebook.checks import FRAMING_RULES, LENGTH_RULES
@@ -77,6 +77,7 @@ class Judge:
     back_off: tuple[float, ...] = BACK_OFF
     stopped: threading.Event = field(default_factory=threading.Event)
     logins: Logins = field(default_factory=Logins)
+    other_runs: set[str] = field(default_factory=set)
     _sources: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def source(self) -> str | None:
@@ -90,6 +91,20 @@ class Judge:
     def knows_who_waits(self) -> bool:
         """Wrong logins of one scenario do not slow down the others."""
         return self.target.address.host.startswith("127.") and sys.platform == "linux"
+
+    def other_run(self, mailboxes: Iterable[Mailbox]) -> str:
+        """The sentence about another run that fills one of these, '' where none is seen."""
+        if not isinstance(self.door, SeesOthers):
+            return ""
+        for mailbox in mailboxes:
+            try:
+                others = self.door.others(mailbox.account.user) if mailbox.filling else ""
+            except DoorError:
+                continue
+            if others:
+                self.other_runs.add(others)
+                return others
+        return ""
 
     def why_not(
         self, scenario: Scenario, transport: Transport, mailbox: Mailbox | None
@@ -229,7 +244,7 @@ class _Run:
         except _Blocked as error:
             verdict, detail = Verdict.BLOCKED, str(error)
         except SessionRefused as error:
-            verdict, detail = Verdict.BLOCKED, str(error)
+            verdict, detail = Verdict.BLOCKED, f"{error}{self._who_has_it(error)}"
             self._again = self._again or error.timed_out
             self._judge_service(error)
         except HarnessError as error:
@@ -237,8 +252,35 @@ class _Run:
         except Exception:
             verdict, detail = Verdict.ERROR, traceback.format_exc(limit=-6)
         self._end(verdict)
+        if others := self._other_run():
+            # Whose messages and locks were at work is not known, so that nothing is judged.
+            return Attempt(Outcome(Verdict.BLOCKED, others), again=not self._is_alone)
         outcome = self._outcome(verdict, detail)
         return Attempt(outcome, self._again or self._is_unsure(outcome))
+
+    def _other_run(self) -> str:
+        """The sentence about another run that is in the same maildrop, '' for none.
+
+        One that is known to have the account is to blame where a login found it locked.
+        """
+        mailbox = self._mailbox
+        if mailbox is None:
+            return ""
+        if (
+            mailbox.shared
+            and self._recorder.findings
+            and any(map(_is_locked, self._recorder.transcript))
+        ):
+            return mailbox.shared
+        return self._judge.other_run((mailbox,))
+
+    def _who_has_it(self, error: SessionRefused) -> str:
+        is_ours = any(session.is_open for session in self._sessions.values())
+        if not error.is_locked or is_ours:
+            return ""
+        if self._mailbox is not None and self._mailbox.shared:
+            return f"; {self._mailbox.shared}"
+        return "; another session has the mailbox, and none of this run is open there"
 
     def _is_unsure(self, outcome: Outcome) -> bool:
         """Findings that may depend on the moment: look again with nothing beside it.
@@ -321,6 +363,8 @@ class _Run:
         try:
             door.fill(mailbox.account.user, self._messages())
         except DoorError as error:
+            if isinstance(error, OtherRunError):
+                self._judge.other_runs.add(str(error))
             raise _Blocked(str(error)) from error
 
     def _messages(self) -> list[bytes]:
@@ -770,6 +814,10 @@ class _Run:
 _WITH_PASSWORD = frozenset({"PLAIN", "LOGIN"})
 # Mechanisms that lead to another maildrop than that of the account.
 _NOT_BY_NAME = frozenset({"EXTERNAL", "ANONYMOUS"})
+
+
+def _is_locked(exchange: Exchange) -> bool:
+    return exchange.keyword in LOGIN and exchange.is_err and refusal(exchange).is_locked
 
 
 def _told_names(scenario: Scenario) -> set[str]:

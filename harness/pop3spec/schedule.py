@@ -5,6 +5,7 @@ was asked for. A test that wants another try gets it when nothing else runs.
 """
 
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future, InvalidStateError
@@ -40,15 +41,21 @@ class Job:
 
     `run` gets the leased mailbox (None if it needs none or none is left) and
     whether it runs alone. `waits`: it spends its time waiting on purpose.
-    `late`: it runs when the others are done.
+    `late`: it runs when the others are done. `name` and `known_wait` (in seconds)
+    are for those who watch; `begun` is when it was given to a thread, None while it
+    is in none, and `seconds` what it took in all its threads.
     """
 
     run: Callable[[Mailbox | None, bool], Attempt]
     needs_account: bool = False
     waits: bool = False
     late: bool = False
+    name: str = ""
+    known_wait: float = 0.0
     future: Future[Outcome] = field(default_factory=Future)
     first: Attempt | None = None
+    begun: float | None = None
+    seconds: float = 0.0
 
 
 class Scheduler:
@@ -172,11 +179,15 @@ class Scheduler:
     def _run(self, job: Job, mailbox: Mailbox | None, alone: bool) -> None:
         if not alone and not job.future.set_running_or_notify_cancel():
             return
+        begun = job.begun = time.monotonic()
         try:
             attempt = job.run(mailbox, alone)
         except BaseException as error:
             job.future.set_exception(error)
             return
+        finally:
+            job.begun = None
+            job.seconds += time.monotonic() - begun
         if attempt.again and not alone:
             with self._changed:
                 if not self._stopped:

@@ -45,6 +45,7 @@ class Settings:
     seed: int = 0
     slow: bool = False
     keep_transcripts: bool = False
+    summary_md: Path | None = None
     allow_delete: bool = False
     known_deviations: tuple[KnownDeviation, ...] = ()
     baseline: Path | None = None
@@ -119,6 +120,7 @@ def settings_from(given: Mapping[str, Any], environ: Mapping[str, str]) -> Setti
         seed=seed if seed is not None else random.SystemRandom().randrange(2**32),
         slow=bool(options.get("slow")),
         keep_transcripts=options.get("transcripts") == "all",
+        summary_md=_appended("summary-md", options.get("summary_md")),
         allow_delete=bool(options.get("allow_delete")),
         known_deviations=profile.known_deviations,
         baseline=Path(options["baseline"]) if options.get("baseline") else None,
@@ -135,6 +137,18 @@ def _report_dir(name: str) -> Path:
     there = next(each for each in (path, *path.absolute().parents) if each.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         raise TargetError(f"--report-dir={name}: no directory that can be written in")
+    return path
+
+
+def _appended(option: str, name: str | None) -> Path | None:
+    """A file that can be added to, or made."""
+    if not name:
+        return None
+    path = Path(name)
+    if path.is_dir():
+        raise TargetError(f"--{option}={name}: a directory; name a file")
+    if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+        raise TargetError(f"--{option}={name}: no file that can be written")
     return path
 
 

@@ -35,6 +35,7 @@ PARTS: Mapping[str, str] = {
     "expectations": "protocol transcript scenario template",
     "maildrop": "target",
     "accounts": "target",
+    "claims": "target maildrop",
     "probe": "protocol transcript target connection rulebook session maildrop accounts",
     "schedule": "verdict accounts",
     "runner": (
@@ -59,13 +60,17 @@ PARTS: Mapping[str, str] = {
     ),
     "options": "",
     "collected": "target rulebook scenario",
+    "fleet": "settings",
+    "progress": "",
+    "live": "report",
+    "watching": "schedule run progress live",
     "deviations": "yamlfile target rulebook collected",
     "accept": "report target rulebook verdict yamlfile",
     "tally": "transcript rulebook verdict report",
     "plugin": (
         "masking connection transcript target rulebook verdict scenario session maildrop probe"
         " settings run"
-        " embedded fixtures report options collected deviations tally"
+        " embedded fixtures report options collected deviations tally watching claims fleet"
     ),
     "cli": "target rulebook scenario options collected reference register report deviations accept",
     "__main__": "cli",
@@ -77,7 +82,7 @@ LIBRARIES: Mapping[str, str] = {
     "yaml": "yamlfile",
     "junit_xml": "report/junit",
     "jinja2": "report/page",
-    "pytest": "plugin fixtures cli",
+    "pytest": "plugin fixtures watching cli",
     "_pytest": "plugin",  # for a type alone
     "scramp": "sasl/scram",
     "trustme": "reference/certificates",

@@ -127,6 +127,7 @@ def test_every_option_that_is_named_exists() -> None:
     names = ("serve", "rules", "diff", "accept", "report")
     commands_help = "".join(here(home(), name, "--help").text for name in names)
     others = options_of(commands_help) | {"option", "collect-only", "notest", "state-dir", "fresh"}
+    others |= {"color", "dist", "tx", "rsyncdir"}
 
     for document in DOCUMENTS:
         named = options_of(document.read_text("utf-8"))

@@ -1,11 +1,15 @@
 """Doors: ways to put known messages into a maildrop, one module each."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class DoorError(Exception):
     """A door cannot do what it was asked to; the message says why, and the mend."""
+
+
+class OtherRunError(DoorError):
+    """Another run of the suite delivers into the same maildrop."""
 
 
 class Door(Protocol):
@@ -42,3 +46,11 @@ class Door(Protocol):
 
     def marks(self, user: str) -> list[str]:
         """How the store marks each message, such as with flags; '' where it has no marks."""
+
+
+@runtime_checkable
+class SeesOthers(Protocol):
+    """A door that tells its own messages from those of another run."""
+
+    def others(self, user: str) -> str:
+        """Which other run delivers there at the same time, as a sentence; '' for none."""

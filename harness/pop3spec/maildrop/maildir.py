@@ -19,12 +19,13 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
-from pop3spec.maildrop import DoorError
+from pop3spec.maildrop import DoorError, OtherRunError
 from pop3spec.maildrop.journal import Journal
 
 MARK = "pop3spec"
 # A machine may have that word in its name, and so in the names of other files.
 _OURS = re.compile(rf"[0-9]+\.M[0-9]+P[0-9]+Q[0-9]+{MARK}\.")
+_BY = re.compile(rf"P([0-9]+)Q[0-9]+{MARK}\.([^:,]*)")
 _FOLDERS = ("new", "cur", "tmp")
 
 
@@ -41,6 +42,8 @@ class MaildirDoor:
         self._allow_delete = allow_delete
         self._journal = journal or Journal()
         self._numbers = count(1)
+        self._emptied: set[Path] = set()  # from then on it holds what this run delivers
+        self._noticed: set[str] = set()
         self._host = socket.gethostname().replace("/", "_").replace(":", "_")
 
     def _maildir(self, user: str) -> Path:
@@ -65,8 +68,13 @@ class MaildirDoor:
                 f"{maildir} holds {foreign} messages that the suite did not deliver;"
                 " use an empty mailbox, or permit deleting them with --allow-delete"
             )
+        if others := self._others(maildir, files):
+            # Once: what is left of a run that has died since is removed by the next filling.
+            self._noticed.update(path.name for path in files)
+            raise OtherRunError(others)
         for path in files:
             self._remove(path)
+        self._emptied.add(maildir)
         try:
             for message in messages:
                 self._deliver(maildir, message)
@@ -111,6 +119,27 @@ class MaildirDoor:
             f"{path.parent.name} {path.name.partition(':2,')[2]}".rstrip()
             for path in self._files(self._maildir(user))
         ]
+
+    def others(self, user: str) -> str:
+        """Which other run has delivered there since this one emptied the Maildir, '' for none."""
+        maildir = self._maildir(user)
+        return self._others(maildir, list(self._files(maildir)))
+
+    def _others(self, maildir: Path, files: Sequence[Path]) -> str:
+        if maildir not in self._emptied:
+            return ""  # what is there may be left of a run that has died
+        for path in files:
+            found = _BY.search(path.name) if _OURS.match(path.name) else None
+            if found is None or path.name in self._noticed:
+                continue
+            process, host = found.groups()
+            # A name that was made longer goes on behind the host.
+            if int(process) != os.getpid() or not host.startswith(self._host):
+                return (
+                    f"another run of pop3spec (process {process} on {host[:60]}) delivers into"
+                    f" {maildir} at the same time; give each run accounts of its own"
+                )
+        return ""
 
     def announce(self, user: str, message: bytes) -> None:
         """A message will come, delivered by the suite through another door."""

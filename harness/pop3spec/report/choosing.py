@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pop3spec.report.breaches import Breach
-from pop3spec.report.counts import rule_counts, specification
+from pop3spec.report.counts import rule_counts, specification, verdict_name
 from pop3spec.report.rows import RuleRow, ScenarioRow
 from pop3spec.rulebook.rules import Level
 from pop3spec.verdict import Verdict
@@ -18,11 +18,6 @@ class Tokens:
     specifications: str
     levels: str
     topics: str
-
-
-def verdict_name(verdict: Verdict) -> str:
-    """A verdict as people read it."""
-    return verdict.value.replace("-", " ")
 
 
 def row_tokens(row: ScenarioRow, rules: Mapping[str, RuleRow]) -> Tokens:

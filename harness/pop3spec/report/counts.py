@@ -19,6 +19,11 @@ COLUMNS = (
 )
 
 
+def verdict_name(verdict: Verdict) -> str:
+    """A verdict as people read it."""
+    return verdict.value.replace("-", " ")
+
+
 def specification(rule: RuleRow) -> str:
     """The RFC of a rule, or 'robust' or 'practice'."""
     return f"RFC {rule.rfc}" if rule.rfc else rule.id.partition("-")[0]

@@ -18,3 +18,10 @@ def replace_file(path: Path, octets: bytes) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def append_file(path: Path, octets: bytes) -> None:
+    """Add to the end of a file that others may write as well, in one go where that can be."""
+    with path.open("ab", buffering=0) as file:
+        while octets:
+            octets = octets[file.write(octets) :]

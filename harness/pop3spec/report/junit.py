@@ -71,8 +71,9 @@ def _case(row: ScenarioRow, rulebook: Mapping[str, Rule], level: Level) -> Any:
     case = TestCase(
         one_line(_name(row)),
         classname=one_line(_classname(row)),
-        file=one_line(row.file),
-        line=row.line,
+        # An annotation needs a file that there is; what several sessions show stands in none.
+        file=one_line(row.file) or None,
+        line=row.line if row.file else None,
     )
     text = failure_text(row, rulebook)
     if row.known:
@@ -100,7 +101,8 @@ def _name(row: ScenarioRow) -> str:
 
 
 def _classname(row: ScenarioRow) -> str:
-    path = PurePosixPath(row.file)
+    # Readers that group by class lose a case without one.
+    path = PurePosixPath(row.file or row.id.partition("::")[0])
     return ".".join(part for part in (*path.parent.parts, path.stem) if part.strip("./"))
 
 

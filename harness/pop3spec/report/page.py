@@ -17,9 +17,8 @@ from pop3spec.report.choosing import (
     choices,
     row_tokens,
     rule_tokens,
-    verdict_name,
 )
-from pop3spec.report.counts import COLUMNS, rule_counts, specification
+from pop3spec.report.counts import COLUMNS, rule_counts, specification, verdict_name
 from pop3spec.report.files import replace_file
 from pop3spec.report.glance import Glance, counted
 from pop3spec.report.results import Results, utc_time

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pop3spec.report.breaches import Breach, breaches
-from pop3spec.report.counts import COLUMNS, rule_counts
+from pop3spec.report.counts import COLUMNS, rule_counts, verdict_name
 from pop3spec.report.rows import (
     FindingRow,
     RuleRow,
@@ -83,12 +83,12 @@ def summary_lines(
     rows = ordered(rows)
     rules = {rule.id: rule for rule in rule_rows}
     return [
-        *_wrapped(_scenario_counts(rows), width),
+        *_wrapped(scenario_counts(rows), width),
         "",
         *_rule_table(list(rules.values())),
         *_section(capabilities),
         "",
-        *_wrapped(_incomplete(rules.values()), width),
+        *_wrapped(incomplete_rules(rules.values()), width),
         *_section(_failures(rows, rules, width)),
         *_section(_reasons(rows, Verdict.ERROR, width)),
         *_section(_reasons(rows, Verdict.BLOCKED, width)),
@@ -104,19 +104,16 @@ def _wrapped(text: str, width: int) -> list[str]:
     return textwrap.wrap(text, width, subsequent_indent="  ")
 
 
-def _name(verdict: Verdict) -> str:
-    return verdict.value.replace("-", " ")
-
-
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _scenario_counts(rows: Sequence[ScenarioRow]) -> str:
+def scenario_counts(rows: Sequence[ScenarioRow]) -> str:
+    """How many scenarios there are, and of each verdict, as one sentence without its stop."""
     counts = Counter(row.verdict for row in rows)
     known = Counter(row.verdict for row in rows if row.known)
     parts = [
-        f"{counts[verdict]} {_name(verdict)}"
+        f"{counts[verdict]} {verdict_name(verdict)}"
         + (f" ({known[verdict]} known)" if known[verdict] else "")
         for verdict in (*COLUMNS, Verdict.ERROR)
         if counts[verdict]
@@ -127,15 +124,18 @@ def _scenario_counts(rows: Sequence[ScenarioRow]) -> str:
 def _rule_table(rules: Sequence[RuleRow]) -> list[str]:
     counts = rule_counts(rules)
     first = max([len("rules"), *(len(name) for name, _ in counts)])
-    head = "  ".join(map(_name, COLUMNS))
+    head = "  ".join(map(verdict_name, COLUMNS))
     lines = [f"{'rules':<{first}}  {'level':<6}  {head}"]
     for (name, level), of_verdict in counts.items():
-        cells = "  ".join(f"{of_verdict[verdict]:>{len(_name(verdict))}}" for verdict in COLUMNS)
+        cells = "  ".join(
+            f"{of_verdict[verdict]:>{len(verdict_name(verdict))}}" for verdict in COLUMNS
+        )
         lines.append(f"{name:<{first}}  {level.value:<6}  {cells}")
     return lines
 
 
-def _incomplete(rules: Iterable[RuleRow]) -> str:
+def incomplete_rules(rules: Iterable[RuleRow]) -> str:
+    """Of how many MUST rules the run says nothing, as one sentence."""
     counts = Counter(rule.verdict for rule in rules if rule.level is Level.MUST)
     untested, blocked = counts[Verdict.UNTESTED], counts[Verdict.BLOCKED]
     if not untested and not blocked:
@@ -162,7 +162,7 @@ def _failure(breach: Breach, width: int) -> Iterator[str]:
     rule, row = breach.rule, breach.evidence[0].row
     finding = breach.evidence[0].findings[0]
     more = f" and {rule.broken - 1} more" if rule is not None and rule.broken > 1 else ""
-    yield f"{_name(breach.severity)}: {breach.id}{_place(rule)}"
+    yield f"{verdict_name(breach.severity)}: {breach.id}{_place(rule)}"
     yield from _cell("scenario", f"{row.id}{more}", width)
     if finding.expected:
         yield from _cell("expected", finding.expected, width)
@@ -183,10 +183,14 @@ def _cell(name: str, text: str, width: int) -> Iterator[str]:
     yield f"  {name:<8}  {one_line(text, max(width - 12, 20))}"
 
 
-def _reasons(rows: Iterable[ScenarioRow], verdict: Verdict, width: int) -> Iterator[str]:
-    """Each reason once, with the number of scenarios that have it."""
+def reasons(rows: Iterable[ScenarioRow], verdict: Verdict) -> list[tuple[str, int]]:
+    """Why scenarios have a verdict, with the number of those that have it, most first."""
     counts = Counter(row.reason or "no reason was given" for row in rows if row.verdict is verdict)
-    for reason, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _reasons(rows: Iterable[ScenarioRow], verdict: Verdict, width: int) -> Iterator[str]:
+    for reason, count in reasons(rows, verdict):
         yield from _wrapped(
-            f"{_name(verdict)}: {_count(count, 'scenario')}: {one_line(reason)}", width
+            f"{verdict_name(verdict)}: {_count(count, 'scenario')}: {one_line(reason)}", width
         )

@@ -4,6 +4,8 @@ Wire octets come here already shown by `protocol.text`. What this module guards
 against is the rest: titles, paths and messages of exceptions.
 """
 
+import re
+
 # Printable by Unicode's categories, and yet they show nothing.
 _BLANK = frozenset(
     map(
@@ -24,6 +26,8 @@ _BLANK = frozenset(
     )
 )
 _LAYOUT = frozenset("\n\t")
+# What begins a command to TeamCity, Azure or GitHub.
+_COMMAND = re.compile(r"(^[ \t]*):(?=:)|#(?=#\w*\[)", re.MULTILINE)
 
 
 def visible(text: str) -> str:
@@ -45,6 +49,15 @@ def one_line(text: str, limit: int = 0) -> str:
     if limit and len(line) > limit:
         return line[: limit - 1] + "…"
     return line
+
+
+def inert(text: str) -> str:
+    """Visible text without what machines that read the output of a job take for commands.
+
+    TeamCity, Azure and GitHub look for `##name[` or `##[` anywhere in a line, GitHub for
+    `::` at the start of one, blanks aside.
+    """
+    return _COMMAND.sub(lambda found: f"{found[1] or ''}{_escaped(found[0][-1])}", visible(text))
 
 
 def _is_seen(character: str) -> bool:
