@@ -264,6 +264,7 @@ class Maildrop:
         layer = transport or self.transport or run.observed.transport
         if run.judge.stopped.is_set():
             blocked("the run was interrupted")
+        _need_service(run)
         opened = open_session(
             run.target,
             self.recorder,
@@ -501,7 +502,13 @@ def _hold(recorder: Recorder, rule: str, broken: str) -> None:
         raise RuleBroken(rule, broken)
 
 
+def _need_service(run: Run) -> None:
+    if run.liveness.why:
+        blocked(f"the target went away: {run.liveness.why}")
+
+
 def _patiently(run: Run, attempt: Callable[[], Given]) -> Given:
+    _need_service(run)
     for delay in (*_MOMENTS, *run.judge.back_off, None):
         try:
             return attempt()
@@ -724,6 +731,7 @@ def new_session(
     opened: list[Session] = []
 
     def open_one() -> Session:
+        _need_service(run)
         name = f"session-{len(opened) + 1}"
         session = open_session(run.target, recorder, transport, name=name)
         opened.append(session)

@@ -18,9 +18,10 @@ from pop3spec.accounts import Logins, Mailbox
 from pop3spec.authentication import authenticate
 from pop3spec.connection import CertificateRejected, ConnectionFailed
 from pop3spec.expectations import Unmet, got_instead, unmet
+from pop3spec.liveness import Liveness, cut_short
 from pop3spec.maildrop import Door, DoorError
 from pop3spec.probe import PROBE_MESSAGE, Observed
-from pop3spec.protocol.commands import State
+from pop3spec.protocol.commands import State, keyword
 from pop3spec.rulebook.checks import FRAMING_RULES, LENGTH_RULES
 from pop3spec.rulebook.history import Filling, History, body_of, is_unusual
 from pop3spec.rulebook.judgement import may_close
@@ -77,6 +78,7 @@ class Judge:
     back_off: tuple[float, ...] = BACK_OFF
     stopped: threading.Event = field(default_factory=threading.Event)
     logins: Logins = field(default_factory=Logins)
+    liveness: Liveness = field(default_factory=Liveness)
     _sources: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def source(self) -> str | None:
@@ -184,12 +186,27 @@ class Judge:
     def attempt(
         self, scenario: Scenario, transport: Transport, mailbox: Mailbox | None, *, alone: bool
     ) -> Attempt:
-        """Run a scenario once."""
-        begun = time.monotonic()
-        run = _Run(self, scenario, transport, mailbox, fresh=alone)
-        attempt = run.attempt()
-        outcome = replace(attempt.outcome, seconds=time.monotonic() - begun)
-        return Attempt(outcome, attempt.again)
+        """Run a scenario once, if the target has not gone away."""
+        with self.liveness.busy() as gone:
+            begun = time.monotonic()
+            untried = self.why_not(scenario, transport, mailbox)
+            if untried is None and gone:
+                untried = Outcome(Verdict.BLOCKED, f"the target went away: {gone}")
+            if untried is None and not alone and (reason := self._why_in_vain(scenario)):
+                untried = Outcome(Verdict.BLOCKED, reason)
+            if untried is not None:
+                return Attempt(untried)
+            run = _Run(self, scenario, transport, mailbox, fresh=alone)
+            attempt = run.attempt()
+            outcome = replace(attempt.outcome, seconds=time.monotonic() - begun)
+        self.liveness.told(run.exchanges)
+        self.liveness.ended(run.loss)
+        return replace(attempt, outcome=outcome)
+
+    def _why_in_vain(self, scenario: Scenario) -> str:
+        """Why a scenario would wait for nothing, '' where it would not."""
+        word = self.liveness.unanswered(_keywords(scenario, use_apop=self.observed.use_apop))
+        return f"{word} was left unanswered again and again, and is not tried any more" * bool(word)
 
 
 class _Run:
@@ -213,15 +230,20 @@ class _Run:
         self._values: dict[str, bytes] = {}
         self._is_changed = False
         self._again = False
+        self._is_crowded = False
+        self.loss = ""
         self._source = judge.source() if scenario.failed_logins or fresh else None
         # A second look has the time to see what comes late.
         self._patience = _PATIENCE if fresh else 0.0
         self._is_alone = fresh
 
+    @property
+    def exchanges(self) -> Sequence[Exchange]:
+        """All that was said."""
+        return self._recorder.transcript
+
     def attempt(self) -> Attempt:
-        why_not = self._judge.why_not(self._scenario, self._transport, self._mailbox)
-        if why_not is not None:
-            return Attempt(why_not)
+        """Do it; `loss` says then how the target was lost, if it was."""
         verdict, detail = Verdict.PASS, ""
         try:
             self._prepare()
@@ -230,7 +252,8 @@ class _Run:
             verdict, detail = Verdict.BLOCKED, str(error)
         except SessionRefused as error:
             verdict, detail = Verdict.BLOCKED, str(error)
-            self._again = self._again or error.timed_out
+            self._again = self._again or error.timed_out or error.is_lost
+            self.loss = str(error) if error.is_lost else ""
             self._judge_service(error)
         except HarnessError as error:
             verdict, detail = Verdict.ERROR, str(error)
@@ -238,7 +261,20 @@ class _Run:
             verdict, detail = Verdict.ERROR, traceback.format_exc(limit=-6)
         self._end(verdict)
         outcome = self._outcome(verdict, detail)
-        return Attempt(outcome, self._again or self._is_unsure(outcome))
+        if outcome.verdict is not Verdict.PASS:
+            self.loss = self.loss or cut_short(self._recorder.transcript)
+        return Attempt(
+            outcome,
+            self._again or self._is_unsure(outcome),
+            is_lost=all(map(self._is_of_a_loss, outcome.findings)),
+            is_crowded=self._is_crowded,
+        )
+
+    def _is_of_a_loss(self, finding: Finding) -> bool:
+        """It says no more than that something had no reply."""
+        if finding.exchange is None:
+            return False
+        return self._recorder.transcript[finding.exchange].reply is None
 
     def _is_unsure(self, outcome: Outcome) -> bool:
         """Findings that may depend on the moment: look again with nothing beside it.
@@ -363,7 +399,10 @@ class _Run:
             try:
                 return self._open_once(name)
             except SessionRefused as error:
+                self._is_crowded |= error.is_full
                 if not error.is_limit or error.timed_out or delay is None:
+                    raise
+                if error.is_lost and self._judge.liveness.why:
                     raise
                 self._recorder.note(name, f"{error}; asked again after {delay:g} s")
             except TargetError as error:
@@ -755,6 +794,7 @@ class _Run:
                     and not session.history.illegal
                     and (ours or untouched)
                     and verdict is not Verdict.ERROR
+                    and not self._judge.liveness.unanswered(("QUIT",))
                 ):
                     session.quit()
                 else:
@@ -767,6 +807,15 @@ class _Run:
 _WITH_PASSWORD = frozenset({"PLAIN", "LOGIN"})
 # Mechanisms that lead to another maildrop than that of the account.
 _NOT_BY_NAME = frozenset({"EXTERNAL", "ANONYMOUS"})
+
+
+def _keywords(scenario: Scenario, *, use_apop: bool) -> set[str]:
+    """The commands that a scenario cannot do without."""
+    found = {"AUTH"} if any(step.authenticate for step in scenario.steps) else set()
+    if scenario.state is State.TRANSACTION:
+        found |= {"APOP"} if use_apop else {"USER", "PASS"}
+    begun = (step.send.parts[:1] for step in scenario.steps if step.send is not None)
+    return found | {keyword(part) for parts in begun for part in parts if isinstance(part, bytes)}
 
 
 def _told_names(scenario: Scenario) -> set[str]:

@@ -22,10 +22,16 @@ _ENOUGH = 3
 
 @dataclass(frozen=True)
 class Attempt:
-    """One run of a test; `again` asks for another one with nothing beside it."""
+    """One run of a test; `again` asks for another one with nothing beside it.
+
+    `is_lost`: nothing was seen but that the target gave no answer, which says nothing where
+    it is gone. `is_crowded`: it turned a client away, perhaps for those that were there.
+    """
 
     outcome: Outcome
     again: bool = False
+    is_lost: bool = False
+    is_crowded: bool = False
 
     @property
     def cause(self) -> str:
@@ -66,6 +72,7 @@ class Scheduler:
         self._active = 0
         self._waiting = 0
         self._is_late = False  # the others are done
+        self._narrowed = 0  # how often the width became less
         self._stopped = False
 
     def start(self, jobs: Sequence[Job]) -> None:
@@ -160,7 +167,8 @@ class Scheduler:
     def _has_room(self, job: Job) -> bool:
         if job.waits and not self._waits_count:
             return self._waiting < _MOST_WAITING
-        return self._active < self._width
+        # Those that wait on purpose, and had begun before that counted, count as well.
+        return self._active + self._waiting * self._waits_count < self._width
 
     def _lease(self, job: Job) -> tuple[Mailbox | None] | None:
         """The mailbox that the job needs, in a tuple; None: it has to wait for one."""
@@ -172,11 +180,14 @@ class Scheduler:
     def _run(self, job: Job, mailbox: Mailbox | None, alone: bool) -> None:
         if not alone and not job.future.set_running_or_notify_cancel():
             return
+        begun = self._narrowed
         try:
             attempt = job.run(mailbox, alone)
         except BaseException as error:
             job.future.set_exception(error)
             return
+        if attempt.is_crowded:
+            self._narrow(begun)
         if attempt.again and not alone:
             with self._changed:
                 if not self._stopped:
@@ -186,19 +197,29 @@ class Scheduler:
                     return
         outcome = attempt.outcome
         if job.first is not None:
-            outcome = settled(job.first.outcome, outcome)
+            outcome = settled(job.first, outcome)
             with self._changed:
                 self._confirmed[job.first.cause] += outcome.verdict is job.first.outcome.verdict
         # A run that is being stopped may have ended it already.
         with suppress(InvalidStateError):
             job.future.set_result(outcome)
 
+    def _narrow(self, begun: int) -> None:
+        """Half as many at the same time, once for all that had begun with the same width."""
+        with self._changed:
+            at_once = self._active + self._waiting
+            if begun == self._narrowed and at_once > 1:
+                self._narrowed += 1
+                self._width = max(1, min(self._width, at_once) // 2)
+                self._waits_count = True
 
-def settled(first: Outcome, second: Outcome) -> Outcome:
+
+def settled(attempt: Attempt, second: Outcome) -> Outcome:
     """The outcome of the second look, which says so where the first one was another."""
+    first = attempt.outcome
     if first.verdict is second.verdict:
         return second
-    if first.verdict is Verdict.FAIL and second.verdict is Verdict.BLOCKED:
+    if first.verdict is Verdict.FAIL and second.verdict is Verdict.BLOCKED and not attempt.is_lost:
         return first  # what was seen was seen; the target may be gone since
     beside = f"{first.verdict.value} while other sessions were open ({first.detail})"
     return replace(second, detail="; ".join(filter(None, (second.detail, beside))))

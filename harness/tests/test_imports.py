@@ -37,15 +37,16 @@ PARTS: Mapping[str, str] = {
     "accounts": "target",
     "probe": "protocol transcript target connection rulebook session maildrop accounts",
     "schedule": "verdict accounts",
+    "liveness": "transcript",
     "runner": (
         "protocol transcript target rulebook verdict scenario template session maildrop accounts"
-        " expectations probe schedule authentication sasl connection"
+        " expectations probe schedule authentication sasl connection liveness"
     ),
     "settings": "target connection rulebook",
     "hooks": "",
     "run": (
         "transcript target rulebook verdict scenario masking connection session maildrop accounts"
-        " probe schedule runner settings hooks"
+        " probe schedule runner settings hooks liveness"
     ),
     # The embedded server: it knows the protocol, and nothing of how it is judged.
     "reference": "protocol maildrop",
@@ -62,7 +63,7 @@ PARTS: Mapping[str, str] = {
     "tally": "transcript rulebook verdict report",
     "plugin": (
         "masking transcript target rulebook verdict scenario session maildrop probe settings run"
-        " embedded fixtures report options collected tally"
+        " embedded fixtures report options collected tally liveness"
     ),
     "cli": "target rulebook scenario options collected reference register",
     "__main__": "cli",
@@ -74,7 +75,7 @@ LIBRARIES: Mapping[str, str] = {
     "yaml": "yamlfile",
     "junit_xml": "report/junit",
     "pytest": "plugin fixtures cli",
-    "_pytest": "plugin",  # for a type alone
+    "_pytest": "plugin",  # for a type, and to run a test once more
     "scramp": "sasl/scram",
     "trustme": "reference/certificates",
 }
