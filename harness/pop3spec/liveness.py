@@ -17,8 +17,10 @@ from pop3spec.transcript import End, Exchange, Kind
 
 # Tests in a row that were lost, behind which a plain login looks at the target.
 _IN_A_ROW = 3
-# Times in a row that a command was left unanswered, and is not tried again by others.
-_UNANSWERED = 5
+# Times in a row that a command was left unanswered, and is not tried again by others; of
+# tests that ran alone. A wait of a minute counts for as many as it has of these seconds.
+_UNANSWERED, _UNANSWERED_ALONE = 5, 3
+_LONG = 40.0
 # Seconds between two logins while a target may be coming back, the first and the longest.
 _PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 # What keeps a client waiting to the end of its patience.
@@ -52,6 +54,7 @@ class Liveness:
     _guard: threading.Lock = field(default_factory=threading.Lock)
     _looking: threading.Lock = field(default_factory=threading.Lock)
     _unanswered: Counter[str] = field(default_factory=Counter)
+    _unanswered_alone: Counter[str] = field(default_factory=Counter)
     _in_a_row: int = 0
     _busy: int = 0
     _served: float = 0.0
@@ -83,21 +86,28 @@ class Liveness:
         with self._guard:
             self.why = self.why or why
 
-    def told(self, exchanges: Iterable[Exchange]) -> None:
+    def told(self, exchanges: Iterable[Exchange], *, alone: bool = False) -> None:
         """Count which commands were answered in a test, and which were not."""
         with self._guard:
             for exchange in exchanges:
                 if exchange.kind not in (Kind.COMMAND, Kind.CONTINUATION) or exchange.deliberate:
                     continue
+                word = exchange.keyword
                 if exchange.reply is not None:
-                    self._unanswered.pop(exchange.keyword, None)
+                    self._unanswered.pop(word, None)
+                    self._unanswered_alone.pop(word, None)
                 elif exchange.end in _WASTED:
-                    self._unanswered[exchange.keyword] += 1
+                    times = 1 + int((exchange.answered_at - exchange.sent_at) / _LONG)
+                    self._unanswered[word] += times
+                    self._unanswered_alone[word] += times * alone
 
-    def unanswered(self, keywords: Collection[str]) -> str:
+    def unanswered(self, keywords: Collection[str], *, alone: bool = False) -> str:
         """One of these commands that was left unanswered again and again, '' if there is none."""
+        counted, most = self._unanswered, _UNANSWERED
+        if alone:
+            counted, most = self._unanswered_alone, _UNANSWERED_ALONE
         with self._guard:
-            return next((word for word in keywords if self._unanswered[word] >= _UNANSWERED), "")
+            return next((word for word in keywords if counted[word] >= most), "")
 
     def ended(self, loss: str) -> None:
         """A test came to its end; `loss` says how the target was lost in it, '' if it was not."""

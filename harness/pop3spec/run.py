@@ -141,6 +141,7 @@ class Run:
         finally:
             if session is not None:
                 session.close()
+            self.liveness.told(recorder.transcript)
         return Look() if last.end is None else Look(f"no reply to NOOP: {last.end.value}")
 
     def _introduction(self, recorder: Recorder) -> Outcome:
@@ -249,7 +250,7 @@ class Run:
             if not first.again:
                 return first.outcome
             second = self.judge.attempt(task.scenario, task.transport, mailbox, alone=True)
-        return settled(first, second.outcome)
+        return settled(first, second)
 
     def is_lost(self) -> bool:
         """The target accepts no connections any more, or was given up."""

@@ -47,6 +47,8 @@ from pop3spec.verdict import Finding, Outcome, Verdict, verdict_of, worst
 
 # Seconds to wait before the target is asked again for a session that it refused.
 BACK_OFF = (0.1, 0.3, 1.0, 2.0, 4.0)
+# Before the first wait that is as long a plain login tells whether there is anybody.
+_LONG_DELAY = 1.0
 
 
 # What is filled in by these names is a password, or may be as good as one.
@@ -57,6 +59,9 @@ _TELLING = frozenset(
     )
 )
 
+
+# What a server breaks that serves nobody any more.
+_ABOUT_SERVICE = frozenset({"robust-serves-next-client", "robust-unfinished-negotiations"})
 
 # Seconds that the second look waits for octets or a close that nobody asked for.
 _PATIENCE = 0.03
@@ -192,20 +197,21 @@ class Judge:
             untried = self.why_not(scenario, transport, mailbox)
             if untried is None and gone:
                 untried = Outcome(Verdict.BLOCKED, f"the target went away: {gone}")
-            if untried is None and not alone and (reason := self._why_in_vain(scenario)):
-                untried = Outcome(Verdict.BLOCKED, reason)
             if untried is not None:
                 return Attempt(untried)
+            if reason := self._why_in_vain(scenario, alone=alone):
+                return Attempt(Outcome(Verdict.BLOCKED, reason), is_in_vain=True)
             run = _Run(self, scenario, transport, mailbox, fresh=alone)
             attempt = run.attempt()
             outcome = replace(attempt.outcome, seconds=time.monotonic() - begun)
-        self.liveness.told(run.exchanges)
+        self.liveness.told(run.exchanges, alone=alone)
         self.liveness.ended(run.loss)
         return replace(attempt, outcome=outcome)
 
-    def _why_in_vain(self, scenario: Scenario) -> str:
+    def _why_in_vain(self, scenario: Scenario, *, alone: bool) -> str:
         """Why a scenario would wait for nothing, '' where it would not."""
-        word = self.liveness.unanswered(_keywords(scenario, use_apop=self.observed.use_apop))
+        words = _keywords(scenario, use_apop=self.observed.use_apop)
+        word = self.liveness.unanswered(words, alone=alone)
         return f"{word} was left unanswered again and again, and is not tried any more" * bool(word)
 
 
@@ -298,8 +304,9 @@ class _Run:
         rule = self._scenario.rules[0]
         served = any(session.greeting is not None for session in self._sessions.values())
         is_ours = self._judge.target.address.is_loopback
-        if not (error.is_unserved and served and is_ours and rulebook()[rule].is_robust):
+        if not (error.is_unserved and served and is_ours and rule in _ABOUT_SERVICE):
             return
+        self._again = True  # perhaps it comes up again
         self._recorder.exercised.add(rule)
         self._recorder.findings.append(
             Finding(rule, str(error), "a session for the next client", command="a new connection")
@@ -402,7 +409,7 @@ class _Run:
                 self._is_crowded |= error.is_full
                 if not error.is_limit or error.timed_out or delay is None:
                     raise
-                if error.is_lost and self._judge.liveness.why:
+                if error.is_lost and self._is_gone(error, delay):
                     raise
                 self._recorder.note(name, f"{error}; asked again after {delay:g} s")
             except TargetError as error:
@@ -411,6 +418,13 @@ class _Run:
             if self._judge.stopped.wait(delay):
                 raise _Blocked("the run was interrupted")
         raise AssertionError("unreachable")
+
+    def _is_gone(self, error: SessionRefused, delay: float) -> bool:
+        """The target was given up; looked at anew where it is no limit of connections."""
+        liveness = self._judge.liveness
+        if delay >= _LONG_DELAY and not error.is_full:
+            liveness.check(time.monotonic())
+        return bool(liveness.why)
 
     def _open_once(self, name: str) -> Session:
         mailbox = self._mailbox if self._scenario.needs_account else None

@@ -26,12 +26,14 @@ class Attempt:
 
     `is_lost`: nothing was seen but that the target gave no answer, which says nothing where
     it is gone. `is_crowded`: it turned a client away, perhaps for those that were there.
+    `is_in_vain`: nothing was tried, since others waited for the same again and again.
     """
 
     outcome: Outcome
     again: bool = False
     is_lost: bool = False
     is_crowded: bool = False
+    is_in_vain: bool = False
 
     @property
     def cause(self) -> str:
@@ -197,7 +199,7 @@ class Scheduler:
                     return
         outcome = attempt.outcome
         if job.first is not None:
-            outcome = settled(job.first, outcome)
+            outcome = settled(job.first, attempt)
             with self._changed:
                 self._confirmed[job.first.cause] += outcome.verdict is job.first.outcome.verdict
         # A run that is being stopped may have ended it already.
@@ -214,12 +216,15 @@ class Scheduler:
                 self._waits_count = True
 
 
-def settled(attempt: Attempt, second: Outcome) -> Outcome:
+def settled(first: Attempt, second: Attempt) -> Outcome:
     """The outcome of the second look, which says so where the first one was another."""
-    first = attempt.outcome
-    if first.verdict is second.verdict:
-        return second
-    if first.verdict is Verdict.FAIL and second.verdict is Verdict.BLOCKED and not attempt.is_lost:
-        return first  # what was seen was seen; the target may be gone since
-    beside = f"{first.verdict.value} while other sessions were open ({first.detail})"
-    return replace(second, detail="; ".join(filter(None, (second.detail, beside))))
+    seen, outcome = first.outcome, second.outcome
+    if second.is_in_vain:
+        return seen
+    if seen.verdict is outcome.verdict:
+        return outcome
+    is_gone = outcome.verdict is Verdict.BLOCKED
+    if seen.verdict is Verdict.FAIL and is_gone and not first.is_lost:
+        return seen  # what was seen was seen; the target may be gone since
+    beside = f"{seen.verdict.value} while other sessions were open ({seen.detail})"
+    return replace(outcome, detail="; ".join(filter(None, (outcome.detail, beside))))

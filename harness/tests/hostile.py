@@ -247,7 +247,7 @@ class Restarts(HostileFront):
 
     every = 60
     away = 0.5
-    most = 3
+    most_times = 3
     count = 0
     times = 0
     until = 0.0
@@ -258,7 +258,7 @@ class Restarts(HostileFront):
         cls = type(self)
         with cls.lock:
             cls.count += 1
-            if cls.count >= cls.every and cls.times < cls.most:
+            if cls.count >= cls.every and cls.times < cls.most_times:
                 cls.count, cls.until = 0, time.monotonic() + self.away
                 cls.times += 1
                 self._cut_all()
@@ -721,9 +721,11 @@ class Raw:
 
 
 class _HostileServer(ReferenceServer):
-    def behave(self, behaviour: Behaviour) -> None:
+    def behave(self, behaviour: Behaviour, after: int | None) -> None:
         """Take the classes of a behaviour, each with counts of its own."""
         own: dict[str, object] = {"acts": behaviour.acts}
+        if after is not None:
+            own |= {"most": after, "every": after}
         for name in ("numbers", "lock", "busy"):
             if hasattr(behaviour.front, name):
                 fresh = {"numbers": itertools.count(1)}.get(name) or threading.Lock()
@@ -750,8 +752,13 @@ class Hostile:
 
 
 @contextlib.contextmanager
-def hostile(name: str, folder: Path, maildir: Path | None = None) -> Iterator[Hostile]:
-    """A server with this behaviour; the file of its authority goes into the folder."""
+def hostile(
+    name: str, folder: Path, maildir: Path | None = None, after: int | None = None
+) -> Iterator[Hostile]:
+    """A server with this behaviour; the file of its authority goes into the folder.
+
+    One that changes its mind does so `after` so many sessions.
+    """
     behaviour = BEHAVIOURS[name]
     ca = folder / "authority.pem"
     ca.write_bytes(authority().pem)
@@ -760,7 +767,7 @@ def hostile(name: str, folder: Path, maildir: Path | None = None) -> Iterator[Ho
         dict.fromkeys(USERS, CANARY),
         tls=_tls(behaviour) if behaviour.uses_tls else None,
     )
-    server.behave(behaviour)
+    server.behave(behaviour, after)
     others: list[Raw] = []
     try:
         server.start()
