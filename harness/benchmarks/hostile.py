@@ -21,7 +21,7 @@ sys.path[:0] = [str(HARNESS), str(HARNESS / "tests")]
 from hostile import BEHAVIOURS, CANARY, USERS  # noqa: E402  # the path comes first
 
 # Seconds after which a run counts as one that hangs.
-_LONGEST = 600.0
+_LONGEST = 300.0
 SOME = ("scenarios/rfc1939/commands.yaml", "scenarios/rfc1939/retr.yaml")
 QUICK = "timeouts: {connect: 1s, login: 1s, reply: 1s}\n"
 

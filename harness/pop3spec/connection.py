@@ -237,18 +237,23 @@ class Connection:
                 return
             moved = time.monotonic()
 
-    def next_reply(self, *, multiline: bool, timeout: float) -> Arrival:
-        """The next reply, or what came instead of it before the deadline."""
-        arrival = self._read_reply(multiline, timeout, _LARGE)
+    def next_reply(self, *, multiline: bool, timeout: float, most: int = MAX_REPLY) -> Arrival:
+        """The next reply, or what came instead of it before the deadline.
+
+        A reply of more than `most` octets has no end.
+        """
+        arrival = self._read_reply(multiline, timeout, most, _LARGE)
         if arrival is not None:
             return arrival
         with _few_at_a_time:
-            whole = self._read_reply(multiline, timeout, None)
+            whole = self._read_reply(multiline, timeout, most, None)
         assert whole is not None
         return whole
 
-    def _read_reply(self, multiline: bool, timeout: float, most: int | None) -> Arrival | None:
-        """The next reply; None where it has more octets than `most`."""
+    def _read_reply(
+        self, multiline: bool, timeout: float, most: int, turn: int | None
+    ) -> Arrival | None:
+        """The next reply; None where it has more octets than may be read out of `turn`."""
         reader = self._reader
         begun = time.monotonic()
         while True:
@@ -257,9 +262,9 @@ class Connection:
                 return Arrival(reply)
             if self._end is not None:
                 return self._rest(self._end)
-            if reader.size > (MAX_REPLY if reader.in_payload else MAX_LINE):
+            if reader.size > (most if reader.in_payload else MAX_LINE):
                 return self._rest(End.TOO_LONG)
-            if most is not None and reader.size > most:
+            if turn is not None and reader.size > turn:
                 return None
             left = begun + timeout + min(reader.size / _SLOWEST, _LONGEST) - time.monotonic()
             # However much has come: a reply that stands still is not coming.

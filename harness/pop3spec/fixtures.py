@@ -513,7 +513,8 @@ def _patiently(run: Run, attempt: Callable[[], Given]) -> Given:
         try:
             return attempt()
         except SessionRefused as error:
-            if error.timed_out or delay is None or isinstance(error, TooEarly):
+            is_hopeless = error.is_full and run.liveness.is_single and delay not in _MOMENTS
+            if error.timed_out or delay is None or isinstance(error, TooEarly) or is_hopeless:
                 blocked(error)
         if run.judge.stopped.wait(delay):
             break

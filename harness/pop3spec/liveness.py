@@ -55,6 +55,7 @@ class Liveness:
     _looking: threading.Lock = field(default_factory=threading.Lock)
     _unanswered: Counter[str] = field(default_factory=Counter)
     _unanswered_alone: Counter[str] = field(default_factory=Counter)
+    _turned_away: int = 0
     _in_a_row: int = 0
     _busy: int = 0
     _served: float = 0.0
@@ -109,6 +110,21 @@ class Liveness:
         with self._guard:
             return next((word for word in keywords if counted[word] >= most), "")
 
+    def opened_beside(self, *, is_given: bool) -> None:
+        """A test wanted a session beside one of its own, and got it or was turned away."""
+        with self._guard:
+            self._turned_away = 0 if is_given else self._turned_away + 1
+
+    @property
+    def is_quiet(self) -> bool:
+        """No more than one test has sessions."""
+        return self._busy <= 1
+
+    @property
+    def is_single(self) -> bool:
+        """Who has a session got no other one beside it, again and again."""
+        return self._turned_away >= _UNANSWERED
+
     def ended(self, loss: str) -> None:
         """A test came to its end; `loss` says how the target was lost in it, '' if it was not."""
         now = time.monotonic()
@@ -134,7 +150,7 @@ class Liveness:
                     break
                 if begun >= deadline:
                     # For a target that is full of our own sessions a look tells nothing.
-                    if not (seen.is_full and self._busy > 1):
+                    if not seen.is_full or self.is_quiet:
                         self.lose(seen.problem)
                     break
                 self.stopped.wait(pause)

@@ -540,14 +540,17 @@ def _see_one_message(
             logins=logins,
         )
         session.log_in(mailbox.account, use_apop=observed.use_apop)
-        drop = session.exchange("STAT").drop_listing
-        listings = session.exchange("LIST").scan_listings
+        stat = session.exchange("STAT")
+        drop = stat.drop_listing
+        # Who leaves one command unanswered is asked no more: there may be many accounts.
+        listings = session.exchange("LIST").scan_listings if stat.end is None else None
         found = {
             feature
             for feature, line in _OPTIONAL.items()
-            if feature not in observed.features and _is_offered(session, line)
+            if stat.end is None and feature not in observed.features and _is_offered(session, line)
         }
-        session.quit()
+        if stat.end is None:
+            session.quit()
     finally:
         if session is not None:
             session.close()

@@ -402,11 +402,19 @@ class _Run:
 
     def _open(self, name: str) -> Session:
         """A session in the scenario's state; a target that is busy is asked again."""
-        for delay in (*self._judge.back_off, None):
+        liveness = self._judge.liveness
+        is_beside = any(session.is_open for session in self._sessions.values())
+        patience = () if is_beside and liveness.is_single else self._judge.back_off
+        for delay in (*patience, None):
             try:
-                return self._open_once(name)
+                session = self._open_once(name)
+                if is_beside:
+                    liveness.opened_beside(is_given=True)
+                return session
             except SessionRefused as error:
                 self._is_crowded |= error.is_full
+                if is_beside and delay is None and error.is_full:
+                    liveness.opened_beside(is_given=False)
                 if not error.is_limit or error.timed_out or delay is None:
                     raise
                 if error.is_lost and self._is_gone(error, delay):
@@ -422,7 +430,7 @@ class _Run:
     def _is_gone(self, error: SessionRefused, delay: float) -> bool:
         """The target was given up; looked at anew where it is no limit of connections."""
         liveness = self._judge.liveness
-        if delay >= _LONG_DELAY and not error.is_full:
+        if delay >= _LONG_DELAY and (not error.is_full or liveness.is_quiet):
             liveness.check(time.monotonic())
         return bool(liveness.why)
 

@@ -18,6 +18,9 @@ from pop3spec.verdict import Outcome, Verdict
 _MOST_WAITING = 64
 # Second looks with one cause that have to agree with the first ones.
 _ENOUGH = 3
+# Second looks that have to agree with the first ones, whatever the causes; one that does not
+# takes back as many as the other number says.
+_PLENTY, _DOUBT = 40, 20
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ class Scheduler:
         self._late: list[Job] = []
         self._again: list[Job] = []
         self._confirmed: Counter[str] = Counter()
+        self._agreed = 0
         self._active = 0
         self._waiting = 0
         self._is_late = False  # the others are done
@@ -160,11 +164,16 @@ class Scheduler:
         """Second looks that found the same each time need no more of their kind."""
         looked = []
         for job in self._again:
-            if job.first is not None and self._confirmed[job.first.cause] >= _ENOUGH:
+            if job.first is not None and self._is_known(job.first):
                 job.future.set_result(job.first.outcome)
             else:
                 looked.append(job)
         self._again = looked
+
+    def _is_known(self, first: Attempt) -> bool:
+        """What a second look would come to."""
+        is_plain = bool(first.outcome.findings) and not first.is_lost
+        return self._confirmed[first.cause] >= _ENOUGH or (is_plain and self._agreed >= _PLENTY)
 
     def _has_room(self, job: Job) -> bool:
         if job.waits and not self._waits_count:
@@ -201,7 +210,9 @@ class Scheduler:
         if job.first is not None:
             outcome = settled(job.first, attempt)
             with self._changed:
-                self._confirmed[job.first.cause] += outcome.verdict is job.first.outcome.verdict
+                agrees = outcome.verdict is job.first.outcome.verdict
+                self._confirmed[job.first.cause] += agrees
+                self._agreed += 1 if agrees else -_DOUBT
         # A run that is being stopped may have ended it already.
         with suppress(InvalidStateError):
             job.future.set_result(outcome)

@@ -14,6 +14,7 @@ from hashlib import md5, sha256
 
 from pop3spec.accounts import Logins
 from pop3spec.connection import (
+    MAX_REPLY,
     Arrival,
     Connection,
     ConnectionFailed,
@@ -40,6 +41,9 @@ MAX_COMMAND = 255
 # Replies that may take longer: a login (locks, penalties) and UPDATE.
 LOGIN = frozenset({"PASS", "APOP", "AUTH"})
 _SLOW = LOGIN | {"QUIT"}
+# Lists of what a server has, and the octets that one may have; no maildrop makes them longer.
+_SHORT_LISTS = frozenset({"CAPA", "AUTH", "LANG"})
+MAX_LIST = 256 * 1024
 # Seconds after a handshake in which a server says what it says unasked.
 _GREETS_AGAIN = 0.03
 # Seconds between two pieces of a command that is sent in several.
@@ -478,7 +482,8 @@ class Session:
             timeout = self._timeout(sent, kind)
         now = self._recorder.now()
         multiline = kind is Kind.COMMAND and is_multiline(sent)
-        arrival = self._connection.next_reply(multiline=multiline, timeout=timeout)
+        most = MAX_LIST if keyword(sent) in _SHORT_LISTS else MAX_REPLY
+        arrival = self._connection.next_reply(multiline=multiline, timeout=timeout, most=most)
         exchange = self._record(
             Exchange(
                 kind,

@@ -173,6 +173,7 @@ class Behaviour:
     raw_tls: Callable[[socket.socket], None] | None = None
     certificate: str = "good"
     is_heavy: bool = False
+    is_slow: bool = False  # it costs minutes, whatever the timeouts are
     uses_tls: bool = False
 
 
@@ -521,6 +522,10 @@ def _many_capabilities() -> bytes:
     return b"+OK\r\nUSER\r\n" + b"".join(b"X-%d\r\n" % n for n in range(1_000_000)) + b".\r\n"
 
 
+def _some_capabilities() -> bytes:
+    return b"+OK\r\nUSER\r\n" + b"".join(b"X-%d\r\n" % n for n in range(30_000)) + b".\r\n"
+
+
 def _one_capability() -> bytes:
     return b"+OK\r\nUSER\r\n" + b"SASL PLAIN\r\n" * 1_000_000 + b".\r\n"
 
@@ -565,6 +570,7 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
     "slow-endless-message": Behaviour(
         "RETR never ends, and is slow but not too slow",
         {"RETR": flood(b"+OK\r\n", b"all work and no play\r\n" * 100, 0.05)},
+        is_slow=True,
     ),
     "endless-greeting": Behaviour("the greeting never ends", raw=pours(b"+OK ", b"x" * 65536)),
     "one-octet-a-second": Behaviour("every reply an octet a second", {"any": drip(1.0)}),
@@ -616,6 +622,9 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
     "huge-unique-id": Behaviour("a unique-id of a megabyte", {"UIDL": listing(_huge_unique_id)}),
     "million-capabilities": Behaviour(
         "a capability list of a million lines", {"CAPA": listing(_many_capabilities)}, is_heavy=True
+    ),
+    "many-capabilities": Behaviour(
+        "a capability list that is just not too long", {"CAPA": listing(_some_capabilities)}
     ),
     "million-times-sasl": Behaviour(
         "SASL a million times in one list", {"CAPA": listing(_one_capability)}, is_heavy=True
