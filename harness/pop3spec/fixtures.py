@@ -821,7 +821,7 @@ def _job_beside(run: Run, item: pytest.Item) -> Job:
         elif mailbox is None or run.observed.login_problem:
             _without_account(run)
         else:
-            with closing(Maildrop(run, mailbox, recorder)) as maildrop:
+            with run.liveness.busy(), closing(Maildrop(run, mailbox, recorder)) as maildrop:
                 work(maildrop)
         return Attempt(Outcome(Verdict.PASS))
 

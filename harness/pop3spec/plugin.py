@@ -38,7 +38,7 @@ from pop3spec.rulebook.over_sessions import SessionFacts
 from pop3spec.rulebook.rules import rulebook
 from pop3spec.run import Run, Task
 from pop3spec.scenario import Scenario, ScenarioError
-from pop3spec.session import Recorder
+from pop3spec.session import Recorder, SessionRefused
 from pop3spec.settings import Settings, settings_from
 from pop3spec.tally import Tally, evidence_of
 from pop3spec.target import TargetError, Transport
@@ -198,7 +198,7 @@ class _State:
 
 _STATE = pytest.StashKey[_State]()
 _OUTCOME = pytest.StashKey[Outcome]()
-_LOST = pytest.StashKey[bool]()  # the target gave no answer in a Python test
+_LOSS = pytest.StashKey[str]()  # how the target gave no answer in a Python test
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -464,17 +464,23 @@ def _uses_target(item: pytest.Item) -> bool:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
     """Run a Python test once more, and take what comes then, where the target was lost in it."""
-    is_single = not isinstance(item, pytest.Function) or item.get_closest_marker("beside")
-    if is_single or not _uses_target(item):
+    if not isinstance(item, pytest.Function) or item.get_closest_marker("beside"):
+        return None
+    if not _uses_target(item):
         return None
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    reports = runtestprotocol(item, nextitem=nextitem, log=False)
-    if item.stash.get(_LOST, False):
-        assert isinstance(item, pytest.Function)
-        # As if it had not begun.
-        item.stash = pytest.Stash()
-        item._initrequest()
+    run = item.config.stash[_STATE].run
+    liveness = run.liveness if run is not None else Liveness()
+    with liveness.busy():
         reports = runtestprotocol(item, nextitem=nextitem, log=False)
+        # Its own sessions are closed by now.
+        liveness.ended(item.stash.get(_LOSS, ""))
+        if item.stash.get(_LOSS, ""):
+            # As if it had not begun.
+            item.stash = pytest.Stash()
+            item._initrequest()
+            reports = runtestprotocol(item, nextitem=nextitem, log=False)
+            liveness.ended(item.stash.get(_LOSS, ""))
     for report in reports:
         item.ihook.pytest_runtest_logreport(report=report)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
@@ -600,12 +606,12 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     end: BaseException | None = None
     result: object = None
     state = pyfuncitem.config.stash[_STATE]
-    liveness = state.run.liveness if state.run is not None else Liveness()
     try:
-        with liveness.busy():
-            result = yield
+        result = yield
     except (AssertionError, pytest.skip.Exception) as error:
         end = error
+    except SessionRefused as error:
+        end = pytest.skip.Exception(f"blocked: {error}")
     recorders = pyfuncitem.stash.get(fixtures.RECORDERS, None)
     if recorders is None:
         if end is not None:
@@ -614,10 +620,9 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     recorder = fixtures.merged(recorders)
     outcome = _python_outcome(pyfuncitem, recorder, end, state)
     pyfuncitem.stash[_OUTCOME] = outcome
-    loss = "" if outcome.verdict is Verdict.PASS else cut_short(recorder.transcript)
-    pyfuncitem.stash[_LOST] = bool(loss)
-    liveness.told(recorder.transcript)
-    liveness.ended(loss)
+    is_well = outcome.verdict is Verdict.PASS
+    pyfuncitem.stash[_LOSS] = "" if is_well else cut_short(recorder.transcript)
+    state.ready_run().liveness.told(recorder.transcript)
     row = _row_of(pyfuncitem, outcome)
     try:
         _raise_for(row, state)

@@ -47,6 +47,8 @@ from pop3spec.verdict import Finding, Outcome, Verdict, verdict_of, worst
 
 # Seconds to wait before the target is asked again for a session that it refused.
 BACK_OFF = (0.1, 0.3, 1.0, 2.0, 4.0)
+# Of these the first ones, in which a server notices that a client has gone.
+_MOMENTS = 3
 # Before the first wait that is as long a plain login tells whether there is anybody.
 _LONG_DELAY = 1.0
 
@@ -204,8 +206,8 @@ class Judge:
             run = _Run(self, scenario, transport, mailbox, fresh=alone)
             attempt = run.attempt()
             outcome = replace(attempt.outcome, seconds=time.monotonic() - begun)
-        self.liveness.told(run.exchanges, alone=alone)
-        self.liveness.ended(run.loss)
+            self.liveness.told(run.exchanges, alone=alone)
+            self.liveness.ended(run.loss)
         return replace(attempt, outcome=outcome)
 
     def _why_in_vain(self, scenario: Scenario, *, alone: bool) -> str:
@@ -237,6 +239,7 @@ class _Run:
         self._is_changed = False
         self._again = False
         self._is_crowded = False
+        self._has_limit = False
         self.loss = ""
         self._source = judge.source() if scenario.failed_logins or fresh else None
         # A second look has the time to see what comes late.
@@ -274,6 +277,7 @@ class _Run:
             self._again or self._is_unsure(outcome),
             is_lost=all(map(self._is_of_a_loss, outcome.findings)),
             is_crowded=self._is_crowded,
+            is_limited=self._has_limit,
         )
 
     def _is_of_a_loss(self, finding: Finding) -> bool:
@@ -307,10 +311,26 @@ class _Run:
         if not (error.is_unserved and served and is_ours and rule in _ABOUT_SERVICE):
             return
         self._again = True  # perhaps it comes up again
+        if error.is_full and self._is_limited():
+            return
         self._recorder.exercised.add(rule)
         self._recorder.findings.append(
             Finding(rule, str(error), "a session for the next client", command="a new connection")
         )
+
+    def _is_limited(self) -> bool:
+        """Without our own sessions the next client is served: we had too many of them."""
+        for session in self._sessions.values():
+            session.close()
+        for delay in self._judge.back_off[:_MOMENTS]:
+            self._judge.stopped.wait(delay)
+            try:
+                open_session(self._judge.target, Recorder(), self._transport).close()
+            except SessionRefused:
+                continue
+            self._has_limit = True
+            return True
+        return False
 
     def _outcome(self, verdict: Verdict, detail: str) -> Outcome:
         findings = tuple(self._recorder.findings)

@@ -30,6 +30,7 @@ class Attempt:
     `is_lost`: nothing was seen but that the target gave no answer, which says nothing where
     it is gone. `is_crowded`: it turned a client away, perhaps for those that were there.
     `is_in_vain`: nothing was tried, since others waited for the same again and again.
+    `is_limited`: a client was turned away for another one of the same test.
     """
 
     outcome: Outcome
@@ -37,6 +38,7 @@ class Attempt:
     is_lost: bool = False
     is_crowded: bool = False
     is_in_vain: bool = False
+    is_limited: bool = False
 
     @property
     def cause(self) -> str:
@@ -235,7 +237,8 @@ def settled(first: Attempt, second: Attempt) -> Outcome:
     if seen.verdict is outcome.verdict:
         return outcome
     is_gone = outcome.verdict is Verdict.BLOCKED
-    if seen.verdict is Verdict.FAIL and is_gone and not first.is_lost:
+    is_told = not first.is_lost and not second.is_limited
+    if seen.verdict is Verdict.FAIL and is_gone and is_told:
         return seen  # what was seen was seen; the target may be gone since
     beside = f"{seen.verdict.value} while other sessions were open ({seen.detail})"
     return replace(outcome, detail="; ".join(filter(None, (outcome.detail, beside))))
