@@ -450,7 +450,9 @@ class _Run:
     def _is_gone(self, error: SessionRefused, delay: float) -> bool:
         """The target was given up; looked at anew where it is no limit of connections."""
         liveness = self._judge.liveness
-        if delay >= _LONG_DELAY and (not error.is_full or liveness.is_quiet):
+        # For who has sessions open a target that turns clients away may be full of these.
+        has_none = not any(session.is_open for session in self._sessions.values())
+        if delay >= _LONG_DELAY and (not error.is_full or (has_none and liveness.is_quiet)):
             liveness.check(time.monotonic())
         return bool(liveness.why)
 
