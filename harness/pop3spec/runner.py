@@ -196,7 +196,8 @@ class Judge:
         """Run a scenario once, if the target has not gone away."""
         with self.liveness.busy() as gone:
             begun = time.monotonic()
-            untried = self.why_not(scenario, transport, mailbox)
+            way = self.transport_of(scenario, transport)
+            untried = self.why_not(scenario, way, mailbox)
             if untried is None and gone:
                 untried = Outcome(Verdict.BLOCKED, f"the target went away: {gone}")
             if untried is not None:
