@@ -298,6 +298,8 @@ def turned_away(entrance: Entrance, layer: Transport) -> str:
     except SessionRefused as error:
         if isinstance(error.__cause__, NoCommonVersion):
             blocked(error)  # rfc8314-4-tls-1-2 says so
+        if error.is_full and run.liveness.is_single:
+            blocked("the server gives one connection at a time")
         return f"{error}, for the next client"
     exchange = session.exchange("CAPA")
     session.close()

@@ -8,6 +8,7 @@ import select
 import socket
 import ssl
 import struct
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -23,12 +24,22 @@ from pop3spec.transcript import End
 
 # A server that sends slower than this, octets a second, has not answered in time.
 _SLOWEST = 20_000
+# Seconds that a reply may take beside its timeout, however much of it has come.
+_LONGEST = 120.0
 # Octets that one reply may have: beyond it the reply has no end.
 MAX_REPLY = 64 * 1024 * 1024
 MAX_LINE = 1024 * 1024
 _PIECE = 256 * 1024
+# Octets that are kept of a reply without end, and at its end those behind what is left out.
+_KEPT = 1024 * 1024
+_KEPT_LAST = 64 * 1024
+# Replies of more octets than this are read a few at a time, since memory has a bound.
+_LARGE = 4 * 1024 * 1024
+_few_at_a_time = threading.BoundedSemaphore(2)
 # Seconds without an octet after which what nobody asked for is complete.
 _SETTLES = 0.1
+# The same where that has happened before: who always says more is not waited for each time.
+_OFTEN, _SETTLES_SOON = 3, 0.01
 
 
 class ConnectionFailed(Exception):
@@ -50,6 +61,7 @@ class Arrival:
     reply: Reply | None = None
     partial: bytes = b""
     end: End | None = None
+    left_out: int = 0  # octets in the middle of `partial` that were not kept
 
 
 class TlsVersion(Enum):
@@ -143,6 +155,7 @@ class Connection:
         self._name = name
         self._reader = ReplyReader()
         self._end: End | None = None
+        self._unasked = 0
         self._use(sock)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -209,14 +222,15 @@ class Connection:
         when the reply is awaited.
         """
         view = memoryview(octets)
-        moved = time.monotonic()
+        begun = moved = time.monotonic()
         while view and self._reader.size <= MAX_REPLY:
             unread = self._reader.size
             try:
                 view = view[self._socket.send(view) :]
             except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
-                # However long it takes, as long as octets go in one direction or the other.
-                if time.monotonic() > moved + timeout:
+                # As long as octets go in one direction or the other, and not for ever.
+                now = time.monotonic()
+                if now > moved + timeout or now > begun + timeout + _LONGEST:
                     return
                 self._ready.poll(500)
                 self._take()
@@ -226,8 +240,23 @@ class Connection:
                 return
             moved = time.monotonic()
 
-    def next_reply(self, *, multiline: bool, timeout: float) -> Arrival:
-        """The next reply, or what came instead of it before the deadline."""
+    def next_reply(self, *, multiline: bool, timeout: float, most: int = MAX_REPLY) -> Arrival:
+        """The next reply, or what came instead of it before the deadline.
+
+        A reply of more than `most` octets has no end.
+        """
+        arrival = self._read_reply(multiline, timeout, most, _LARGE)
+        if arrival is not None:
+            return arrival
+        with _few_at_a_time:
+            whole = self._read_reply(multiline, timeout, most, None)
+        assert whole is not None
+        return whole
+
+    def _read_reply(
+        self, multiline: bool, timeout: float, most: int, turn: int | None
+    ) -> Arrival | None:
+        """The next reply; None where it has more octets than may be read out of `turn`."""
         reader = self._reader
         begun = time.monotonic()
         while True:
@@ -236,17 +265,19 @@ class Connection:
                 return Arrival(reply)
             if self._end is not None:
                 return self._rest(self._end)
-            if reader.size > (MAX_REPLY if reader.in_payload else MAX_LINE):
+            if reader.size > (most if reader.in_payload else MAX_LINE):
                 return self._rest(End.TOO_LONG)
-            left = begun + timeout + reader.size / _SLOWEST - time.monotonic()
+            if turn is not None and reader.size > turn:
+                return None
+            left = begun + timeout + min(reader.size / _SLOWEST, _LONGEST) - time.monotonic()
             # However much has come: a reply that stands still is not coming.
             if left <= 0 or not self._wait(min(left, timeout)):
                 return self._rest(End.TIMEOUT)
 
     def _rest(self, end: End) -> Arrival:
-        partial = self._reader.unread
+        partial, left_out = self._reader.unread_within(_KEPT, _KEPT_LAST)
         self._reader = ReplyReader()
-        return Arrival(partial=partial, end=end)
+        return Arrival(partial=partial, end=end, left_out=left_out)
 
     def listen(self, seconds: float) -> None:
         """Give the server a moment, and keep what it says in it for whoever reads next."""
@@ -260,11 +291,14 @@ class Connection:
             if not self._wait(deadline - time.monotonic()):
                 return None
         # The rest, and the close, of what comes in several pieces.
-        deadline = time.monotonic() + _SETTLES * 5
+        self._unasked += 1
+        settles = _SETTLES if self._unasked <= _OFTEN else _SETTLES_SOON
+        deadline = time.monotonic() + settles * 5
         while self._end is None and self._reader.size < MAX_LINE:
-            if time.monotonic() > deadline or not self._wait(_SETTLES):
+            if time.monotonic() > deadline or not self._wait(settles):
                 break
-        return Arrival(partial=self._rest(End.CLOSED).partial, end=self._end)
+        rest = self._rest(End.CLOSED)
+        return Arrival(partial=rest.partial, end=self._end, left_out=rest.left_out)
 
     def until_closed(self, timeout: float) -> Arrival:
         """Wait for the server to close; what came before that, and how it ended."""
@@ -303,27 +337,31 @@ class Connection:
 
     def start_tls(self, context: ssl.SSLContext, server_name: str, timeout: float) -> None:
         """Secure the connection; ConnectionFailed says why where it fails."""
-        self._socket.settimeout(timeout)
+        secured: ssl.SSLSocket | None = None
         try:
             # First, since ssl leaves its socket open where the name cannot be encoded.
             server_name.encode("idna")
             # An end without a close alert is to be told from one with it.
             secured = context.wrap_socket(
-                self._socket, server_hostname=server_name, suppress_ragged_eofs=False
+                self._socket,
+                server_hostname=server_name,
+                suppress_ragged_eofs=False,
+                do_handshake_on_connect=False,
             )
+            _shake_hands(secured, timeout)
         except ssl.SSLCertVerificationError as error:
-            self._socket.close()
+            (secured or self._socket).close()
             fault, mend = _BAD_CERTIFICATES.get(error.verify_code, _UNTRUSTED)
             raise CertificateRejected(
                 f"the certificate of {self._name} {fault} ({error.verify_message}); {mend}"
             ) from error
         except ValueError as error:  # a name that no certificate can have
-            self._socket.close()
+            (secured or self._socket).close()
             raise ConnectionFailed(
                 f"--tls-name={server_name}: it is no name of a server ({error})"
             ) from error
         except (OSError, ssl.SSLError) as error:
-            self._socket.close()
+            (secured or self._socket).close()
             is_version = isinstance(error, ssl.SSLError) and error.reason in _ABOUT_VERSIONS
             if is_version:
                 raise NoCommonVersion(
@@ -359,6 +397,24 @@ class Connection:
 
 def _nothing_pending() -> int:
     return 0
+
+
+def _shake_hands(secured: ssl.SSLSocket, timeout: float) -> None:
+    """The handshake as a whole within the time, in however many pieces it comes."""
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            secured.do_handshake()
+            return
+        except ssl.SSLWantReadError:
+            wanted = select.POLLIN
+        except ssl.SSLWantWriteError:
+            wanted = select.POLLOUT
+        ready = select.poll()
+        ready.register(secured, wanted)
+        left = deadline - time.monotonic()
+        if left <= 0 or not ready.poll(left * 1000):
+            raise TimeoutError("the handshake did not end in time")
 
 
 def connect(address: Address, timeout: float, source: str | None = None) -> Connection:

@@ -264,6 +264,7 @@ class Maildrop:
         layer = transport or self.transport or run.observed.transport
         if run.judge.stopped.is_set():
             blocked("the run was interrupted")
+        _need_service(run)
         opened = open_session(
             run.target,
             self.recorder,
@@ -501,12 +502,19 @@ def _hold(recorder: Recorder, rule: str, broken: str) -> None:
         raise RuleBroken(rule, broken)
 
 
+def _need_service(run: Run) -> None:
+    if run.liveness.why:
+        blocked(f"the target went away: {run.liveness.why}")
+
+
 def _patiently(run: Run, attempt: Callable[[], Given]) -> Given:
+    _need_service(run)
     for delay in (*_MOMENTS, *run.judge.back_off, None):
         try:
             return attempt()
         except SessionRefused as error:
-            if error.timed_out or delay is None or isinstance(error, TooEarly):
+            is_hopeless = error.is_full and run.liveness.is_single and delay not in _MOMENTS
+            if error.timed_out or delay is None or isinstance(error, TooEarly) or is_hopeless:
                 blocked(error)
         if run.judge.stopped.wait(delay):
             break
@@ -724,6 +732,7 @@ def new_session(
     opened: list[Session] = []
 
     def open_one() -> Session:
+        _need_service(run)
         name = f"session-{len(opened) + 1}"
         session = open_session(run.target, recorder, transport, name=name)
         opened.append(session)
@@ -812,7 +821,7 @@ def _job_beside(run: Run, item: pytest.Item) -> Job:
         elif mailbox is None or run.observed.login_problem:
             _without_account(run)
         else:
-            with closing(Maildrop(run, mailbox, recorder)) as maildrop:
+            with run.liveness.busy(), closing(Maildrop(run, mailbox, recorder)) as maildrop:
                 work(maildrop)
         return Attempt(Outcome(Verdict.PASS))
 

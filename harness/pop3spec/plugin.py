@@ -19,12 +19,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from _pytest.runner import runtestprotocol  # it has no public name
 
 from pop3spec import __version__, fixtures, fleet
 from pop3spec.claims import Claims, claim
 from pop3spec.collected import SUFFIXES, ScenarioFiles, home, with_transport
 from pop3spec.connection import tls_context
 from pop3spec.deviations import check_records
+from pop3spec.liveness import Liveness, cut_short
 from pop3spec.maildrop import DoorError
 from pop3spec.maildrop.access import Access
 from pop3spec.maildrop.doors import open_door
@@ -43,10 +45,11 @@ from pop3spec.report.rows import ScenarioRow, Standing, fails_run
 from pop3spec.report.summary import STANDINGS, failure_text, summary_lines
 from pop3spec.report.text import inert, one_line
 from pop3spec.report.truth import truth_table
+from pop3spec.rulebook.over_sessions import SessionFacts
 from pop3spec.rulebook.rules import rulebook, rules_digest
 from pop3spec.run import Run, Task
 from pop3spec.scenario import Scenario, ScenarioError
-from pop3spec.session import Recorder
+from pop3spec.session import Recorder, SessionRefused
 from pop3spec.settings import Settings, settings_from
 from pop3spec.tally import Tally, evidence_of
 from pop3spec.target import Target, TargetError, Transport
@@ -243,6 +246,7 @@ def _access(target: Target) -> Access:
 
 _STATE = pytest.StashKey[_State]()
 _OUTCOME = pytest.StashKey[Outcome]()
+_LOSS = pytest.StashKey[str]()  # how the target gave no answer in a Python test
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -603,6 +607,32 @@ def _uses_target(item: pytest.Item) -> bool:
     return any(each[-1].func.__module__ == fixtures.__name__ for each in found)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Run a Python test once more, and take what comes then, where the target was lost in it."""
+    if not isinstance(item, pytest.Function) or item.get_closest_marker("beside"):
+        return None
+    if not _uses_target(item):
+        return None
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    run = item.config.stash[_STATE].run
+    liveness = run.liveness if run is not None else Liveness()
+    with liveness.busy():
+        reports = runtestprotocol(item, nextitem=nextitem, log=False)
+        # Its own sessions are closed by now.
+        liveness.ended(item.stash.get(_LOSS, ""))
+        if item.stash.get(_LOSS, ""):
+            # As if it had not begun.
+            item.stash = pytest.Stash()
+            item._initrequest()
+            reports = runtestprotocol(item, nextitem=nextitem, log=False)
+            liveness.ended(item.stash.get(_LOSS, ""))
+    for report in reports:
+        item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
@@ -617,7 +647,21 @@ def pytest_runtest_makereport(
         outcome = outcome or _outcome_of(item, report)
         row = _row_of(item, outcome)
         report.pop3spec = evidence_of(row, outcome)  # type: ignore[attr-defined]  # our own
+    elif call.when == "teardown" and outcome is not None:
+        late = _late_facts(item, outcome)
+        if late:
+            row = _row_of(item, outcome)
+            report.pop3spec_late = evidence_of(  # type: ignore[attr-defined]  # our own
+                row, replace(outcome, facts=late)
+            )["facts"]
     return report
+
+
+def _late_facts(item: pytest.Item, outcome: Outcome) -> tuple[SessionFacts, ...]:
+    """Those of sessions that were closed only when the test had ended."""
+    recorders = item.stash.get(fixtures.RECORDERS, None) or []
+    told = set(map(id, outcome.facts))
+    return tuple(facts for each in recorders for facts in each.facts if id(facts) not in told)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -697,6 +741,7 @@ class _Rows:
         evidence = getattr(report, "pop3spec", None)
         if evidence is not None:
             self._state.tally.take(evidence)
+        self._state.tally.take_late(getattr(report, "pop3spec_late", ()))
 
 
 # --- Python tests of the target ---
@@ -707,18 +752,24 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     """A Python test comes out as its assertions and the passive rules say together."""
     end: BaseException | None = None
     result: object = None
+    state = pyfuncitem.config.stash[_STATE]
     try:
         result = yield
     except (AssertionError, pytest.skip.Exception) as error:
         end = error
+    except SessionRefused as error:
+        end = pytest.skip.Exception(f"blocked: {error}")
     recorders = pyfuncitem.stash.get(fixtures.RECORDERS, None)
     if recorders is None:
         if end is not None:
             raise end
         return result
-    state = pyfuncitem.config.stash[_STATE]
-    outcome = _python_outcome(pyfuncitem, fixtures.merged(recorders), end, state)
+    recorder = fixtures.merged(recorders)
+    outcome = _python_outcome(pyfuncitem, recorder, end, state)
     pyfuncitem.stash[_OUTCOME] = outcome
+    is_well = outcome.verdict is Verdict.PASS
+    pyfuncitem.stash[_LOSS] = "" if is_well else cut_short(recorder.transcript)
+    state.ready_run().liveness.told(recorder.transcript)
     row = _row_of(pyfuncitem, outcome)
     try:
         _raise_for(row, state)

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import islice
 from typing import TypeVar
 
 from pop3spec.accounts import Logins, Mailbox
@@ -37,6 +38,9 @@ _PLACES = {
     Transport.STLS: AFTER_STLS,
     Transport.TLS: IN_TLS,
 }
+
+# Of a capability list no more is kept: tags, words behind one, and characters of a word.
+_MOST_TAGS, _MOST_WORDS, _LONGEST_WORD = 100, 100, 255
 
 # Optional commands that a server without CAPA may have all the same.
 _OPTIONAL = {"TOP": "TOP 1 0", "UIDL": "UIDL"}
@@ -304,7 +308,19 @@ def _capabilities(session: Session) -> dict[str, list[str]] | None:
     exchange = session.exchange("CAPA")
     if not exchange.is_ok or exchange.reply is None:
         return None
-    return {tag: list(words) for tag, words in capabilities(exchange.reply).items()}
+    return _bounded(capabilities(exchange.reply))
+
+
+def _bounded(listed: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """As much of a capability list as reports can bear; what is left out is named in it."""
+    kept = {
+        tag[:_LONGEST_WORD]: [word[:_LONGEST_WORD] for word in words[:_MOST_WORDS]]
+        + [f"… ({len(words) - _MOST_WORDS} more)"] * (len(words) > _MOST_WORDS)
+        for tag, words in islice(listed.items(), _MOST_TAGS)
+    }
+    if len(listed) > _MOST_TAGS:
+        kept["…"] = [f"({len(listed) - _MOST_TAGS} more)"]
+    return kept
 
 
 def _features(listed: dict[str, list[str]]) -> set[str]:
@@ -530,14 +546,17 @@ def _see_one_message(
             logins=logins,
         )
         session.log_in(mailbox.account, use_apop=observed.use_apop)
-        drop = session.exchange("STAT").drop_listing
-        listings = session.exchange("LIST").scan_listings
+        stat = session.exchange("STAT")
+        drop = stat.drop_listing
+        # Who leaves one command unanswered is asked no more: there may be many accounts.
+        listings = session.exchange("LIST").scan_listings if stat.end is None else None
         found = {
             feature
             for feature, line in _OPTIONAL.items()
-            if feature not in observed.features and _is_offered(session, line)
+            if stat.end is None and feature not in observed.features and _is_offered(session, line)
         }
-        session.quit()
+        if stat.end is None:
+            session.quit()
     finally:
         if session is not None:
             session.close()

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from pop3spec.accounts import AccountPool, Logins, Mailbox
 from pop3spec.connection import ConnectionFailed, connect, tls_context
 from pop3spec.hooks import run_hook
+from pop3spec.liveness import Liveness, Look
 from pop3spec.maildrop import Door, DoorError
 from pop3spec.masking import masker_for
 from pop3spec.probe import Observed, probe
@@ -20,7 +21,7 @@ from pop3spec.rulebook.rules import rulebook
 from pop3spec.runner import BACK_OFF, Judge
 from pop3spec.scenario import Scenario
 from pop3spec.schedule import Attempt, Job, Scheduler, settled
-from pop3spec.session import MAX_LOGIN_DELAY, Recorder
+from pop3spec.session import MAX_LOGIN_DELAY, Recorder, SessionRefused, open_session
 from pop3spec.settings import Settings
 from pop3spec.target import Account, Target, TargetError, Transport
 from pop3spec.transcript import Masker, render, shown_command
@@ -28,6 +29,8 @@ from pop3spec.verdict import Finding, Outcome, verdict_of
 
 # Scenarios at the same time where nobody said how many.
 _WIDTH = 24
+# Logins of one scenario, at most times.
+_LOGINS = 2
 # Commands that RFC 1939 leaves to the server (section 7), as features.
 _OPTIONAL = frozenset({"TOP", "UIDL", "USER", "APOP"})
 
@@ -54,6 +57,7 @@ class Run:
     back_off: tuple[float, ...] = BACK_OFF
     restart: Callable[[], None] | None = None  # kills the server and starts it again
     logins: Logins = field(default_factory=Logins)
+    liveness: Liveness = field(default_factory=Liveness)
     _pool: AccountPool | None = None
     _judge: Judge | None = None
     _scheduler: Scheduler | None = None
@@ -104,6 +108,13 @@ class Run:
             self.observed = observed
             self._expect_delays()
         self._pool = AccountPool(self.mailboxes)
+        timeouts = self.target.timeouts
+        self.liveness = Liveness(
+            self._look,
+            patience=timeouts.connect + timeouts.login,
+            most=timeouts.run,
+            stopped=self.logins.stopped,
+        )
         self._judge = Judge(
             self.target,
             self.observed,
@@ -113,12 +124,36 @@ class Run:
             back_off=self.back_off + self._login_delay(),
             stopped=self.logins.stopped,
             logins=self.logins,
+            liveness=self.liveness,
         )
 
     def _mailbox(self, account: Account, taken: str) -> Mailbox:
         """An account; one that another run has is not filled, since it is filled there."""
         problem = f"{account.user}: {taken}" if taken and self.door is not None else ""
         return Mailbox(account, problem=problem, shared=taken)
+
+    def _look(self) -> Look:
+        """A plain login on a connection of its own, or a greeting where more would do harm."""
+        observed, recorder = self.observed, Recorder()
+        usable = [mailbox.account for mailbox in self.mailboxes if not mailbox.problem]
+        session = None
+        try:
+            session = open_session(self.target, recorder, observed.transport, name="look")
+            tells = observed.transport is Transport.PLAIN and not observed.use_apop
+            is_safe = self.target.allow_cleartext or not tells
+            if usable and is_safe and not observed.login_problem and not self._login_delay():
+                session.log_in(usable[0], use_apop=observed.use_apop)
+                session.quit()
+                return Look()
+            last = session.exchange("NOOP")
+        except SessionRefused as error:
+            # Who refuses a login is there.
+            return Look(str(error), error.is_full) if error.is_lost else Look()
+        finally:
+            if session is not None:
+                session.close()
+            self.liveness.told(recorder.transcript)
+        return Look() if last.end is None else Look(f"no reply to NOOP: {last.end.value}")
 
     def _introduction(self, recorder: Recorder) -> Outcome:
         """What the probe's own sessions showed, as an outcome."""
@@ -162,7 +197,8 @@ class Run:
             for listed in self.observed.capabilities.values()
             if listed.get("LOGIN-DELAY")
         ]
-        seconds = max((int(value) for value in values if value.isdecimal()), default=0)
+        # Of any number of digits: int has a bound.
+        seconds = max((float(value) for value in values if value.isdecimal()), default=0.0)
         return (min(seconds, MAX_LOGIN_DELAY) + 0.5,) if seconds else ()
 
     @property
@@ -193,6 +229,9 @@ class Run:
     def start(self, tasks: Sequence[Task], beside: Sequence[Job] = ()) -> None:
         """Start all scenarios, and jobs beside them; those that wait first."""
         asked = self.settings.jobs is not None or self.target.limits.connections is not None
+        # Each login may have to wait, and more accounts wait at the same time.
+        waits = sum(self._login_delay()) * len(tasks) * _LOGINS / max(self.pool.usable, 1)
+        self.liveness.most = self.target.timeouts.run + waits
         self._scheduler = Scheduler(self.pool, self.width, waits_count=asked)
         self._jobs = {id(task): self._job(task) for task in tasks}
         self._beside = tuple(beside)
@@ -229,7 +268,7 @@ class Run:
             if not first.again:
                 return first.outcome
             second = self.judge.attempt(task.scenario, task.transport, mailbox, alone=True)
-        return settled(first.outcome, second.outcome)
+        return settled(first, second)
 
     @property
     def other_runs(self) -> list[str]:
@@ -237,7 +276,9 @@ class Run:
         return sorted(self._judge.other_runs) if self._judge is not None else []
 
     def is_lost(self) -> bool:
-        """The target accepts no connections any more."""
+        """The target accepts no connections any more, or was given up."""
+        if self.liveness.why:
+            return True
         try:
             connect(self.target.address, self.target.timeouts.connect).close()
         except ConnectionFailed:

@@ -18,9 +18,10 @@ from pop3spec.accounts import Logins, Mailbox
 from pop3spec.authentication import authenticate
 from pop3spec.connection import CertificateRejected, ConnectionFailed
 from pop3spec.expectations import Unmet, got_instead, unmet
+from pop3spec.liveness import Liveness, cut_short
 from pop3spec.maildrop import Door, DoorError, OtherRunError, SeesOthers
 from pop3spec.probe import PROBE_MESSAGE, Observed
-from pop3spec.protocol.commands import State
+from pop3spec.protocol.commands import State, keyword
 from pop3spec.rulebook.checks import FRAMING_RULES, LENGTH_RULES
 from pop3spec.rulebook.history import Filling, History, body_of, is_unusual
 from pop3spec.rulebook.judgement import may_close
@@ -46,6 +47,10 @@ from pop3spec.verdict import Finding, Outcome, Verdict, verdict_of, worst
 
 # Seconds to wait before the target is asked again for a session that it refused.
 BACK_OFF = (0.1, 0.3, 1.0, 2.0, 4.0)
+# Of these the first ones, in which a server notices that a client has gone.
+_MOMENTS = 3
+# Before the first wait that is as long a plain login tells whether there is anybody.
+_LONG_DELAY = 1.0
 
 
 # What is filled in by these names is a password, or may be as good as one.
@@ -56,6 +61,9 @@ _TELLING = frozenset(
     )
 )
 
+
+# What a server breaks that serves nobody any more.
+_ABOUT_SERVICE = frozenset({"robust-serves-next-client", "robust-unfinished-negotiations"})
 
 # Seconds that the second look waits for octets or a close that nobody asked for.
 _PATIENCE = 0.03
@@ -78,6 +86,7 @@ class Judge:
     stopped: threading.Event = field(default_factory=threading.Event)
     logins: Logins = field(default_factory=Logins)
     other_runs: set[str] = field(default_factory=set)
+    liveness: Liveness = field(default_factory=Liveness)
     _sources: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def source(self) -> str | None:
@@ -199,12 +208,29 @@ class Judge:
     def attempt(
         self, scenario: Scenario, transport: Transport, mailbox: Mailbox | None, *, alone: bool
     ) -> Attempt:
-        """Run a scenario once."""
-        begun = time.monotonic()
-        run = _Run(self, scenario, transport, mailbox, fresh=alone)
-        attempt = run.attempt()
-        outcome = replace(attempt.outcome, seconds=time.monotonic() - begun)
-        return Attempt(outcome, attempt.again)
+        """Run a scenario once, if the target has not gone away."""
+        with self.liveness.busy() as gone:
+            begun = time.monotonic()
+            way = self.transport_of(scenario, transport)
+            untried = self.why_not(scenario, way, mailbox)
+            if untried is None and gone:
+                untried = Outcome(Verdict.BLOCKED, f"the target went away: {gone}")
+            if untried is not None:
+                return Attempt(untried)
+            if reason := self._why_in_vain(scenario, alone=alone):
+                return Attempt(Outcome(Verdict.BLOCKED, reason), is_in_vain=True)
+            run = _Run(self, scenario, transport, mailbox, fresh=alone)
+            attempt = run.attempt()
+            outcome = replace(attempt.outcome, seconds=time.monotonic() - begun)
+            self.liveness.told(run.exchanges, alone=alone)
+            self.liveness.ended(run.loss)
+        return replace(attempt, outcome=outcome)
+
+    def _why_in_vain(self, scenario: Scenario, *, alone: bool) -> str:
+        """Why a scenario would wait for nothing, '' where it would not."""
+        words = _keywords(scenario, use_apop=self.observed.use_apop)
+        word = self.liveness.unanswered(words, alone=alone)
+        return f"{word} was left unanswered again and again, and is not tried any more" * bool(word)
 
 
 class _Run:
@@ -228,15 +254,21 @@ class _Run:
         self._values: dict[str, bytes] = {}
         self._is_changed = False
         self._again = False
+        self._is_crowded = False
+        self._has_limit = False
+        self.loss = ""
         self._source = judge.source() if scenario.failed_logins or fresh else None
         # A second look has the time to see what comes late.
         self._patience = _PATIENCE if fresh else 0.0
         self._is_alone = fresh
 
+    @property
+    def exchanges(self) -> Sequence[Exchange]:
+        """All that was said."""
+        return self._recorder.transcript
+
     def attempt(self) -> Attempt:
-        why_not = self._judge.why_not(self._scenario, self._transport, self._mailbox)
-        if why_not is not None:
-            return Attempt(why_not)
+        """Do it; `loss` says then how the target was lost, if it was."""
         verdict, detail = Verdict.PASS, ""
         try:
             self._prepare()
@@ -245,7 +277,8 @@ class _Run:
             verdict, detail = Verdict.BLOCKED, str(error)
         except SessionRefused as error:
             verdict, detail = Verdict.BLOCKED, f"{error}{self._who_has_it(error)}"
-            self._again = self._again or error.timed_out
+            self._again = self._again or error.timed_out or error.is_lost
+            self.loss = str(error) if error.is_lost else ""
             self._judge_service(error)
         except HarnessError as error:
             verdict, detail = Verdict.ERROR, str(error)
@@ -256,7 +289,21 @@ class _Run:
             # Whose messages and locks were at work is not known, so that nothing is judged.
             return Attempt(Outcome(Verdict.BLOCKED, others), again=not self._is_alone)
         outcome = self._outcome(verdict, detail)
-        return Attempt(outcome, self._again or self._is_unsure(outcome))
+        if outcome.verdict is not Verdict.PASS:
+            self.loss = self.loss or cut_short(self._recorder.transcript)
+        return Attempt(
+            outcome,
+            self._again or self._is_unsure(outcome),
+            is_lost=all(map(self._is_of_a_loss, outcome.findings)),
+            is_crowded=self._is_crowded,
+            is_limited=self._has_limit,
+        )
+
+    def _is_of_a_loss(self, finding: Finding) -> bool:
+        """It says no more than that something had no reply."""
+        if finding.exchange is None:
+            return False
+        return self._recorder.transcript[finding.exchange].reply is None
 
     def _other_run(self) -> str:
         """The sentence about another run that is in the same maildrop, '' for none.
@@ -304,12 +351,29 @@ class _Run:
         rule = self._scenario.rules[0]
         served = any(session.greeting is not None for session in self._sessions.values())
         is_ours = self._judge.target.address.is_loopback
-        if not (error.is_unserved and served and is_ours and rulebook()[rule].is_robust):
+        if not (error.is_unserved and served and is_ours and rule in _ABOUT_SERVICE):
+            return
+        self._again = True  # perhaps it comes up again
+        if error.is_full and self._is_limited():
             return
         self._recorder.exercised.add(rule)
         self._recorder.findings.append(
             Finding(rule, str(error), "a session for the next client", command="a new connection")
         )
+
+    def _is_limited(self) -> bool:
+        """Without our own sessions the next client is served: we had too many of them."""
+        for session in self._sessions.values():
+            session.close()
+        for delay in self._judge.back_off[:_MOMENTS]:
+            self._judge.stopped.wait(delay)
+            try:
+                open_session(self._judge.target, Recorder(), self._transport).close()
+            except SessionRefused:
+                continue
+            self._has_limit = True
+            return True
+        return False
 
     def _outcome(self, verdict: Verdict, detail: str) -> Outcome:
         findings = tuple(self._recorder.findings)
@@ -403,11 +467,22 @@ class _Run:
 
     def _open(self, name: str) -> Session:
         """A session in the scenario's state; a target that is busy is asked again."""
-        for delay in (*self._judge.back_off, None):
+        liveness = self._judge.liveness
+        is_beside = any(session.is_open for session in self._sessions.values())
+        patience = () if is_beside and liveness.is_single else self._judge.back_off
+        for delay in (*patience, None):
             try:
-                return self._open_once(name)
+                session = self._open_once(name)
+                if is_beside:
+                    liveness.opened_beside(is_given=True)
+                return session
             except SessionRefused as error:
+                self._is_crowded |= error.is_full
+                if is_beside and delay is None and error.is_full:
+                    liveness.opened_beside(is_given=False)
                 if not error.is_limit or error.timed_out or delay is None:
+                    raise
+                if error.is_lost and self._is_gone(error, delay):
                     raise
                 self._recorder.note(name, f"{error}; asked again after {delay:g} s")
             except TargetError as error:
@@ -416,6 +491,15 @@ class _Run:
             if self._judge.stopped.wait(delay):
                 raise _Blocked("the run was interrupted")
         raise AssertionError("unreachable")
+
+    def _is_gone(self, error: SessionRefused, delay: float) -> bool:
+        """The target was given up; looked at anew where it is no limit of connections."""
+        liveness = self._judge.liveness
+        # For who has sessions open a target that turns clients away may be full of these.
+        has_none = not any(session.is_open for session in self._sessions.values())
+        if delay >= _LONG_DELAY and (not error.is_full or (has_none and liveness.is_quiet)):
+            liveness.check(time.monotonic())
+        return bool(liveness.why)
 
     def _open_once(self, name: str) -> Session:
         mailbox = self._mailbox if self._scenario.needs_account else None
@@ -802,6 +886,7 @@ class _Run:
                     and not session.history.illegal
                     and (ours or untouched)
                     and verdict is not Verdict.ERROR
+                    and not self._judge.liveness.unanswered(("QUIT",))
                 ):
                     session.quit()
                 else:
@@ -818,6 +903,15 @@ _NOT_BY_NAME = frozenset({"EXTERNAL", "ANONYMOUS"})
 
 def _is_locked(exchange: Exchange) -> bool:
     return exchange.keyword in LOGIN and exchange.is_err and refusal(exchange).is_locked
+
+
+def _keywords(scenario: Scenario, *, use_apop: bool) -> set[str]:
+    """The commands that a scenario cannot do without."""
+    found = {"AUTH"} if any(step.authenticate for step in scenario.steps) else set()
+    if scenario.state is State.TRANSACTION:
+        found |= {"APOP"} if use_apop else {"USER", "PASS"}
+    begun = (step.send.parts[:1] for step in scenario.steps if step.send is not None)
+    return found | {keyword(part) for parts in begun for part in parts if isinstance(part, bytes)}
 
 
 def _told_names(scenario: Scenario) -> set[str]:

@@ -19,14 +19,27 @@ from pop3spec.verdict import Outcome, Verdict
 _MOST_WAITING = 64
 # Second looks with one cause that have to agree with the first ones.
 _ENOUGH = 3
+# Second looks that have to agree with the first ones, whatever the causes; one that does not
+# takes back as many as the other number says.
+_PLENTY, _DOUBT = 40, 20
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One run of a test; `again` asks for another one with nothing beside it."""
+    """One run of a test; `again` asks for another one with nothing beside it.
+
+    `is_lost`: nothing was seen but that the target gave no answer, which says nothing where
+    it is gone. `is_crowded`: it turned a client away, perhaps for those that were there.
+    `is_in_vain`: nothing was tried, since others waited for the same again and again.
+    `is_limited`: a client was turned away for another one of the same test.
+    """
 
     outcome: Outcome
     again: bool = False
+    is_lost: bool = False
+    is_crowded: bool = False
+    is_in_vain: bool = False
+    is_limited: bool = False
 
     @property
     def cause(self) -> str:
@@ -70,9 +83,11 @@ class Scheduler:
         self._late: list[Job] = []
         self._again: list[Job] = []
         self._confirmed: Counter[str] = Counter()
+        self._agreed = 0
         self._active = 0
         self._waiting = 0
         self._is_late = False  # the others are done
+        self._narrowed = 0  # how often the width became less
         self._stopped = False
 
     def start(self, jobs: Sequence[Job]) -> None:
@@ -158,16 +173,22 @@ class Scheduler:
         """Second looks that found the same each time need no more of their kind."""
         looked = []
         for job in self._again:
-            if job.first is not None and self._confirmed[job.first.cause] >= _ENOUGH:
+            if job.first is not None and self._is_known(job.first):
                 job.future.set_result(job.first.outcome)
             else:
                 looked.append(job)
         self._again = looked
 
+    def _is_known(self, first: Attempt) -> bool:
+        """What a second look would come to."""
+        is_plain = bool(first.outcome.findings) and not first.is_lost
+        return self._confirmed[first.cause] >= _ENOUGH or (is_plain and self._agreed >= _PLENTY)
+
     def _has_room(self, job: Job) -> bool:
         if job.waits and not self._waits_count:
             return self._waiting < _MOST_WAITING
-        return self._active < self._width
+        # Those that wait on purpose, and had begun before that counted, count as well.
+        return self._active + self._waiting * self._waits_count < self._width
 
     def _lease(self, job: Job) -> tuple[Mailbox | None] | None:
         """The mailbox that the job needs, in a tuple; None: it has to wait for one."""
@@ -180,6 +201,7 @@ class Scheduler:
         if not alone and not job.future.set_running_or_notify_cancel():
             return
         begun = job.begun = time.monotonic()
+        width = self._narrowed
         try:
             attempt = job.run(mailbox, alone)
         except BaseException as error:
@@ -188,6 +210,8 @@ class Scheduler:
         finally:
             job.begun = None
             job.seconds += time.monotonic() - begun
+        if attempt.is_crowded:
+            self._narrow(width)
         if attempt.again and not alone:
             with self._changed:
                 if not self._stopped:
@@ -197,19 +221,35 @@ class Scheduler:
                     return
         outcome = attempt.outcome
         if job.first is not None:
-            outcome = settled(job.first.outcome, outcome)
+            outcome = settled(job.first, attempt)
             with self._changed:
-                self._confirmed[job.first.cause] += outcome.verdict is job.first.outcome.verdict
+                agrees = outcome.verdict is job.first.outcome.verdict
+                self._confirmed[job.first.cause] += agrees
+                self._agreed += 1 if agrees else -_DOUBT
         # A run that is being stopped may have ended it already.
         with suppress(InvalidStateError):
             job.future.set_result(outcome)
 
+    def _narrow(self, width: int) -> None:
+        """Half as many at the same time, once for all that had begun with the same width."""
+        with self._changed:
+            at_once = self._active + self._waiting
+            if width == self._narrowed and at_once > 1:
+                self._narrowed += 1
+                self._width = max(1, min(self._width, at_once) // 2)
+                self._waits_count = True
 
-def settled(first: Outcome, second: Outcome) -> Outcome:
+
+def settled(first: Attempt, second: Attempt) -> Outcome:
     """The outcome of the second look, which says so where the first one was another."""
-    if first.verdict is second.verdict:
-        return second
-    if first.verdict is Verdict.FAIL and second.verdict is Verdict.BLOCKED:
-        return first  # what was seen was seen; the target may be gone since
-    beside = f"{first.verdict.value} while other sessions were open ({first.detail})"
-    return replace(second, detail="; ".join(filter(None, (second.detail, beside))))
+    seen, outcome = first.outcome, second.outcome
+    if second.is_in_vain:
+        return seen
+    if seen.verdict is outcome.verdict:
+        return outcome
+    is_gone = outcome.verdict is Verdict.BLOCKED
+    is_told = not first.is_lost and not second.is_limited
+    if seen.verdict is Verdict.FAIL and is_gone and is_told:
+        return seen  # what was seen was seen; the target may be gone since
+    beside = f"{seen.verdict.value} while other sessions were open ({seen.detail})"
+    return replace(outcome, detail="; ".join(filter(None, (outcome.detail, beside))))

@@ -14,6 +14,7 @@ from hashlib import md5, sha256
 
 from pop3spec.accounts import Logins
 from pop3spec.connection import (
+    MAX_REPLY,
     Arrival,
     Connection,
     ConnectionFailed,
@@ -40,6 +41,9 @@ MAX_COMMAND = 255
 # Replies that may take longer: a login (locks, penalties) and UPDATE.
 LOGIN = frozenset({"PASS", "APOP", "AUTH"})
 _SLOW = LOGIN | {"QUIT"}
+# Lists of what a server has, and the octets that one may have; no maildrop makes them longer.
+_SHORT_LISTS = frozenset({"CAPA", "AUTH", "LANG"})
+MAX_LIST = 256 * 1024
 # Seconds after a handshake in which a server says what it says unasked.
 _GREETS_AGAIN = 0.03
 # Seconds between two pieces of a command that is sent in several.
@@ -64,7 +68,8 @@ class SessionRefused(Exception):
     dropped, or answered with [IN-USE], [LOGIN-DELAY] or [SYS/TEMP]. `wants_tls`
     says that its words are about encryption, not about the account, `is_unserved`
     that there was no connection, or no greeting on it, `is_locked` that another
-    session has the maildrop.
+    session has the maildrop. `is_lost`: the target may be gone, since it gave no answer, or
+    turned us away before we said anything; `is_full`: it took the connection, and did that.
     """
 
     def __init__(
@@ -76,6 +81,8 @@ class SessionRefused(Exception):
         wants_tls: bool = False,
         is_unserved: bool = False,
         is_locked: bool = False,
+        is_lost: bool = False,
+        is_full: bool = False,
     ) -> None:
         super().__init__(reason)
         self.is_limit = is_limit
@@ -83,6 +90,8 @@ class SessionRefused(Exception):
         self.wants_tls = wants_tls
         self.is_unserved = is_unserved
         self.is_locked = is_locked
+        self.is_lost = is_lost or is_unserved
+        self.is_full = is_full
 
 
 class TooEarly(SessionRefused):
@@ -229,6 +238,7 @@ class Session:
                 Kind.GREETING,
                 reply=arrival.reply,
                 partial=arrival.partial,
+                left_out=arrival.left_out,
                 end=arrival.end,
                 sent_at=sent_at,
                 answered_at=self._recorder.now(),
@@ -242,10 +252,13 @@ class Session:
                 is_limit=True,
                 timed_out=arrival.end is End.TIMEOUT,
                 is_unserved=True,
+                is_full=exchange.is_closed,
             )
         if exchange.is_err:
             self._drop()
-            raise SessionRefused("the greeting refuses the service", is_limit=True)
+            raise SessionRefused(
+                "the greeting refuses the service", is_limit=True, is_lost=True, is_full=True
+            )
         return exchange
 
     @property
@@ -267,7 +280,9 @@ class Session:
         # What came in the clear behind the reply must not pass for something in TLS.
         self.look()
         if not self.is_open:
-            raise SessionRefused("the connection ended behind the +OK to STLS", is_limit=True)
+            raise SessionRefused(
+                "the connection ended behind the +OK to STLS", is_limit=True, is_lost=True
+            )
         self.secure()
         # A greeting that comes again must not pass for the reply to the first command.
         self.pause(_GREETS_AGAIN)
@@ -347,6 +362,7 @@ class Session:
         exchange = Exchange(
             Kind.EVENT,
             partial=arrival.partial,
+            left_out=arrival.left_out,
             end=arrival.end,
             sent_at=sent_at,
             answered_at=self._recorder.now(),
@@ -466,13 +482,15 @@ class Session:
             timeout = self._timeout(sent, kind)
         now = self._recorder.now()
         multiline = kind is Kind.COMMAND and is_multiline(sent)
-        arrival = self._connection.next_reply(multiline=multiline, timeout=timeout)
+        most = MAX_LIST if keyword(sent) in _SHORT_LISTS else MAX_REPLY
+        arrival = self._connection.next_reply(multiline=multiline, timeout=timeout, most=most)
         exchange = self._record(
             Exchange(
                 kind,
                 sent=sent,
                 reply=arrival.reply,
                 partial=arrival.partial,
+                left_out=arrival.left_out,
                 end=arrival.end,
                 sent_at=asked.sent_at if asked else now,
                 answered_at=self._recorder.now(),
@@ -512,6 +530,7 @@ class Session:
             Exchange(
                 Kind.CLOSE,
                 partial=arrival.partial,
+                left_out=arrival.left_out,
                 end=arrival.end,
                 sent_at=sent_at,
                 answered_at=self._recorder.now(),
@@ -547,6 +566,7 @@ class Session:
         exchange = Exchange(
             Kind.EVENT,
             partial=arrival.partial,
+            left_out=arrival.left_out,
             end=arrival.end,
             sent_at=sent_at,
             answered_at=self._recorder.now(),
@@ -569,6 +589,7 @@ class Session:
             Exchange(
                 Kind.UNASKED,
                 partial=arrival.partial,
+                left_out=arrival.left_out,
                 end=arrival.end,
                 sent_at=now,
                 answered_at=now,
@@ -801,6 +822,7 @@ def refusal(exchange: Exchange) -> SessionRefused:
             f"no reply to {exchange.keyword}: {end}",
             is_limit=True,
             timed_out=exchange.end is End.TIMEOUT,
+            is_lost=True,
         )
     text = exchange.reply.text.upper()
     locked = text.startswith(b"[IN-USE]") or b"LOCK" in text

@@ -4,7 +4,7 @@ import math
 import os
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from pop3spec.target import (
     Profile,
     Target,
     TargetError,
-    Timeouts,
     Tls,
     Transport,
     load_profile,
@@ -176,7 +175,7 @@ def _target(
     reply = options.get("reply_timeout")
     timeouts = profile.timeouts
     if reply is not None:
-        timeouts = Timeouts(timeouts.connect, timeouts.login, reply)
+        timeouts = replace(timeouts, reply=reply)
     return Target(
         address=place.address,
         tls_address=tls_address,

@@ -4,7 +4,7 @@ Evidence is plain data that crosses processes, so that a run in several of them
 adds up to the same.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -53,6 +53,10 @@ class Tally:
         self._seen.update((name, value) for name, value in evidence["seen"])
         self._uses.update((name, place, works) for name, place, works in evidence["uses"])
         return row
+
+    def take_late(self, facts: Iterable[Mapping[str, Any]]) -> None:
+        """Take facts, as data, of sessions that outlived their test."""
+        self._facts += map(facts_from, facts)
 
     def rows_over_sessions(
         self, expire: set[str], replay: Callable[[Sequence[str]], str]

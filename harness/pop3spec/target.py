@@ -93,6 +93,10 @@ class Timeouts:
     connect: Duration = field(default=15.0, metadata=key("For the connection and the greeting."))
     login: Duration = field(default=30.0, metadata=key("For the reply to a login or to QUIT."))
     reply: Duration = field(default=6.0, metadata=key("For any other reply."))
+    run: Duration = field(
+        default=3600.0,
+        metadata=key("For the whole run; what remains then is blocked. LOGIN-DELAY comes on top."),
+    )
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,8 @@ class Exchange:
     `sent` is the command line with its line end, as sent. `partial` holds the
     octets that came and are no complete reply. Times are seconds since the
     transcript began. `deliberate` marks a stimulus that no client may send. `tls` is
-    what a handshake came to, None of one where no version was found.
+    what a handshake came to, None of one where no version was found. So many octets in the
+    middle of `partial` were `left_out`.
     """
 
     kind: Kind
@@ -80,6 +81,7 @@ class Exchange:
     deliberate: bool = False
     note: str = ""
     tls: TlsParameters | None = None
+    left_out: int = 0
 
     @property
     def is_ok(self) -> bool:
@@ -286,13 +288,16 @@ def shown_command(exchange: Exchange, masker: Masker) -> str:
     return show(masker.mask(line[: span[0]])) + MASK + show(line[span[1] :])
 
 
-def shown_reply(octets: bytes, masker: Masker) -> Iterator[str]:
-    """What came, readable, a line each, long replies without their middle."""
+def shown_reply(octets: bytes, masker: Masker, left_out: int = 0) -> Iterator[str]:
+    """What came, readable, a line each, long replies without their middle.
+
+    So many octets were `left_out` there before.
+    """
     if len(octets) > 2 * _PART:
         # A reply without end has millions of lines.
         first, last = _masked_lines(octets[:_PART], masker), _masked_lines(octets[-_PART:], masker)
         yield from (show(line, _WIDTH) for line in first[:_HEAD])
-        yield f"… ({len(octets)} octets in all)"
+        yield f"… ({len(octets) + left_out} octets in all)"
         yield from (show(line, _WIDTH) for line in last[-_TAIL:])
         return
     lines = _masked_lines(octets, masker)
@@ -324,7 +329,7 @@ def render(transcript: Iterable[Exchange], masker: Masker) -> list[str]:
         if exchange.sent:
             lines.append(f"{sent}C: {shown_command(exchange, masker)}")
         octets = exchange.reply.wire if exchange.reply is not None else exchange.partial
-        lines += [f"{came}S: {line}" for line in shown_reply(octets, masker)]
+        lines += [f"{came}S: {line}" for line in shown_reply(octets, masker, exchange.left_out)]
         if exchange.end is not None:
             lines.append(f"{came}-- {exchange.end.value}")
     return lines

@@ -10,7 +10,7 @@ import junit2htmlreport.parser as junit2html
 import junitparser
 import pytest
 from command import Ended, apart
-from hostile import ACCOUNTS, COMMANDS, SEEN, hostile, written
+from hostile_words import ACCOUNTS, COMMANDS, SEEN, hostile, written
 from lxml import etree
 from markdown_it import MarkdownIt
 from scripted import Scripted

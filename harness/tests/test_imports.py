@@ -38,15 +38,16 @@ PARTS: Mapping[str, str] = {
     "claims": "target maildrop",
     "probe": "protocol transcript target connection rulebook session maildrop accounts",
     "schedule": "verdict accounts",
+    "liveness": "transcript",
     "runner": (
         "protocol transcript target rulebook verdict scenario template session maildrop accounts"
-        " expectations probe schedule authentication sasl connection"
+        " expectations probe schedule authentication sasl connection liveness"
     ),
     "settings": "target connection rulebook",
     "hooks": "",
     "run": (
         "transcript target rulebook verdict scenario masking connection session maildrop accounts"
-        " probe schedule runner settings hooks"
+        " probe schedule runner settings hooks liveness"
     ),
     # The embedded server: it knows the protocol, and nothing of how it is judged.
     "reference": "protocol maildrop",
@@ -69,8 +70,8 @@ PARTS: Mapping[str, str] = {
     "tally": "transcript rulebook verdict report",
     "plugin": (
         "masking connection transcript target rulebook verdict scenario session maildrop probe"
-        " settings run"
-        " embedded fixtures report options collected deviations tally watching claims fleet"
+        " settings run embedded fixtures report options collected deviations tally watching claims"
+        " fleet liveness"
     ),
     "cli": "target rulebook scenario options collected reference register report deviations accept",
     "__main__": "cli",
@@ -83,7 +84,7 @@ LIBRARIES: Mapping[str, str] = {
     "junit_xml": "report/junit",
     "jinja2": "report/page",
     "pytest": "plugin fixtures watching cli",
-    "_pytest": "plugin",  # for a type alone
+    "_pytest": "plugin",  # for a type, and to run a test once more
     "scramp": "sasl/scram",
     "trustme": "reference/certificates",
 }

@@ -673,7 +673,7 @@ def test_a_limit_that_stays_blocks_and_accuses_nobody(write: Callable[[str], Sce
     assert attempt.outcome.verdict is Verdict.BLOCKED
     assert "no reply to USER" in attempt.outcome.detail
     assert attempt.outcome.findings == ()
-    assert not attempt.again
+    assert attempt.again  # the limit may be one for several clients at once
 
 
 def test_a_lock_of_a_session_of_the_same_scenario_is_waited_out(run: Run) -> None:

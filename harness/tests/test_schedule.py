@@ -294,8 +294,8 @@ def test_a_stop_leaves_nobody_waiting_for_another_try() -> None:
 def test_the_second_look_counts_and_says_what_was_seen_first() -> None:
     failed = Outcome(Verdict.FAIL, "no reply")
 
-    assert settled(failed, failed) is failed
-    second = settled(failed, PASSED)
+    assert settled(Attempt(failed), Attempt(failed)) is failed
+    second = settled(Attempt(failed), Attempt(PASSED))
     assert second.verdict is Verdict.PASS
     assert second.detail == "fail while other sessions were open (no reply)"
 

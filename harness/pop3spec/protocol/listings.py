@@ -67,13 +67,12 @@ def unique_id_listing(text: bytes) -> UniqueIdListing | None:
 
 def capabilities(reply: Reply) -> dict[str, tuple[str, ...]]:
     """The capability list of a positive reply to CAPA: tag in upper case -> all its arguments."""
-    listed: dict[str, tuple[str, ...]] = {}
+    listed: dict[str, list[str]] = {}
     for line in reply.lines:
         words = [word.decode("latin-1") for word in line.split()]
         if words:
-            tag = words[0].upper()
-            listed[tag] = (*listed.get(tag, ()), *words[1:])
-    return listed
+            listed.setdefault(words[0].upper(), []).extend(words[1:])
+    return {tag: tuple(words) for tag, words in listed.items()}
 
 
 # The form of a timestamp is that of msg-id in RFC 822: <local-part@domain>.

@@ -120,6 +120,22 @@ class ReplyReader:
         """What arrived and belongs to no reply yet."""
         return bytes(self._buffer)
 
+    def unread_within(self, most: int, last: int) -> tuple[bytes, int]:
+        """What is unread, and how many octets in its middle are left out of it.
+
+        Of more than `most` octets there are about so many, the `last` ones of them from the
+        end; where there are lines, whole lines are left out.
+        """
+        size = len(self._buffer)
+        if size <= most:
+            return self.unread, 0
+        line_end = self._buffer.rfind(CRLF, 0, most - last)
+        begin = line_end + len(CRLF) if line_end >= 0 else most - last
+        line_end = self._buffer.find(CRLF, size - last)
+        end = line_end + len(CRLF) if line_end >= 0 else size - last
+        with memoryview(self._buffer) as whole:
+            return bytes(whole[:begin]) + bytes(whole[end:]), end - begin
+
     @property
     def size(self) -> int:
         """How many octets are unread."""

@@ -64,8 +64,8 @@ class Scram:
         try:
             self._client.set_server_first(challenge.decode())
             message: str = self._client.get_client_final()
-        except ScramException as error:
-            raise Unanswerable(str(error)) from error
+        except (ScramException, ValueError) as error:  # or not UTF-8, or not base64
+            raise Unanswerable(f"{type(error).__name__}: {error}") from error
         self._stage = 2
         return Answer(message.encode())
 
@@ -75,7 +75,7 @@ class Scram:
             return ()
         try:
             self._client.set_server_final(challenge.decode())
-        except ScramException:
+        except (ScramException, ValueError):
             return ((SERVER_SIGNATURE, Broken("a signature that the password does not make")),)
         return ((SERVER_SIGNATURE, HELD),)
 

@@ -6,11 +6,13 @@ The library of `scram` sends nothing wrong, so that this is made of RFC 5802, se
 import hashlib
 import hmac
 import re
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from dataclasses import dataclass
 from secrets import token_urlsafe
 
+from pop3spec.protocol.sasl import decoded
 from pop3spec.sasl.exchange import Answer, Identity, Judged, Unanswerable
+from pop3spec.sasl.scram import MOST_ITERATIONS
 
 _FIRST = re.compile(r"r=([^,]+),s=([^,]+),i=([1-9][0-9]{0,6})")
 
@@ -92,6 +94,11 @@ class TwistedScram:
         if found is None:
             raise Unanswerable("a message that no proof can be made of")
         nonce, salt, iterations = found.groups()
+        salted_with = decoded(salt.encode())
+        if salted_with is None:
+            raise Unanswerable("a salt that is no base64")
+        if int(iterations) > MOST_ITERATIONS:
+            raise Unanswerable(f"{iterations} iterations are more than one login is worth")
         if not self._twist.whole_nonce:
             nonce = self._nonce
         if not self._twist.same_nonce:
@@ -100,7 +107,7 @@ class TwistedScram:
         last = f"c={b64encode(header.encode()).decode()},r={nonce}{self._twist.more}"
         shared = ",".join((self._bare, server_first, last)).encode()
         salted = hashlib.pbkdf2_hmac(
-            self._hash, self._identity.password.encode(), b64decode(salt), int(iterations)
+            self._hash, self._identity.password.encode(), salted_with, int(iterations)
         )
         key = hmac.digest(salted, b"Client Key", self._hash)
         stored = hashlib.new(self._hash, key).digest()
