@@ -1,8 +1,8 @@
 """What a run against each hostile target comes to: time, memory, verdicts, exit code.
 
 `python harness/benchmarks/hostile_targets.py [--quick] [--some] [NAME ...]`, with names, or
-parts of them, of harness/tests/hostile.py. Without --quick the timeouts are the default ones; with it
-they are one second each. With --some a few scenario files are run, else the whole suite.
+parts of them, of harness/tests/hostile.py. Without --quick the timeouts are the default ones;
+with it they are one second each. With --some a few scenario files are run, else the whole suite.
 """
 
 import collections

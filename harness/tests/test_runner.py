@@ -484,7 +484,8 @@ steps:
     ).outcome
 
     assert outcome.verdict is Verdict.PASS, outcome.detail
-    first, second = outcome.facts
+    # The server may hold the lock of the first one for a moment, and refuse the second.
+    first, *_, second = outcome.facts
     assert (first.ended, first.marked) == ("dropped", (1,))
     assert (second.ended, second.counts["STAT"]) == ("quit", 1)
     assert first.filling == second.filling
