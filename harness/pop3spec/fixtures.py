@@ -49,7 +49,7 @@ _BESIDE = pytest.StashKey[Job | None]()
 
 # Accounts that one test uses at the same time, and that one with many short ones does.
 _MOST_MAILDROPS = 8
-_FEW_MAILDROPS = 4
+_FEW_MAILDROPS = 6
 # A session that was left is gone in a moment, where the server is near.
 _MOMENTS = (0.01, 0.03)
 # Without a lock it is not known when that is: seconds between looks at what it left.

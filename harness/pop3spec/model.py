@@ -54,6 +54,7 @@ class Disagreement:
 
     `count` is the number of messages that STAT had to give, `numbers` are those that a listing
     had to have, `key` is the message that RETR had to send; None where it is not about that.
+    `in_store`: it is seen at the door, and by the next session.
     """
 
     rule: str
@@ -62,6 +63,7 @@ class Disagreement:
     count: int | None = None
     numbers: tuple[int, ...] | None = None
     key: int | None = None
+    in_store: bool = False
 
 
 # Before the login none of these is answered '+OK' (RFC 1939, section 3).
@@ -140,27 +142,32 @@ class MaildropModel:
             if session is not but:
                 session.is_changing = True
 
+    def missing(self, found: Iterable[int]) -> Disagreement | None:
+        """What is wrong where a message is not in the store any more that had to stay."""
+        gone = sorted(self.certain - set(found))
+        if not gone:
+            return None
+        rule = self.endangered.get(gone[0], UNMARKED_STAY)
+        got = f"{len(gone)} messages gone that nobody removed"
+        return Disagreement(rule, got, count=self.counts[0], in_store=True)
+
     def problem(self, found: Iterable[int]) -> Disagreement | None:
         """What is wrong with the messages that the store holds, None if nothing is."""
         counts = Counter(found)
-        missing = sorted(self.certain - counts.keys())
         low, high = self.counts
-        if missing:
-            rule = self.endangered.get(missing[0], UNMARKED_STAY)
-            return Disagreement(
-                rule, f"{len(missing)} messages gone that nobody removed", count=low, key=missing[0]
-            )
+        if problem := self.missing(counts):
+            return problem
         back = sorted(self.removed & counts.keys())
         if back:
             got = f"{len(back)} messages still in the store that QUIT had to remove"
-            return Disagreement(UPDATE_REMOVES, got, count=high)
+            return Disagreement(UPDATE_REMOVES, got, count=high, in_store=True)
         there = sum(counts[key] for key in self.certain | self.doubtful)
         if there > high:
             got = f"{there} messages in the store, where QUIT had to leave {high}"
-            return Disagreement(UPDATE_REMOVES, got, count=high)
+            return Disagreement(UPDATE_REMOVES, got, count=high, in_store=True)
         if there < low:
             got = f"{there} messages in the store, where {low} had to stay"
-            return Disagreement(UNMARKED_STAY, got, count=low)
+            return Disagreement(UNMARKED_STAY, got, count=low, in_store=True)
         return None
 
 
@@ -405,7 +412,7 @@ class SessionModel:
         drop.sessions.remove(self)
         if how is Ending.BROKEN:
             for key in self.view & drop.certain:
-                drop.endangered.setdefault(key, NO_QUIT_NO_REMOVAL)
+                drop.endangered[key] = NO_QUIT_NO_REMOVAL
             return
         if drop.sessions and (self.marked or self.expires or self.is_unsure):
             drop.change()

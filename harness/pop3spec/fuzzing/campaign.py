@@ -32,14 +32,6 @@ _MOST_BLOCKED, _MOST_UNSTABLE = 3, 3
 _MOST_RULES = 12
 # Starts of a server that died of what is known already.
 _MOST_REVIVED = 3
-# After a lock that stays the account is of no use any more.
-_LOCKS = frozenset(
-    {
-        "rfc1939-6-lock-released",
-        "rfc1939-4-lock-released",
-        "practice-lock-released-after-break",
-    }
-)
 # Seconds between two lines about how far it is.
 _PROGRESS = 30.0
 
@@ -166,6 +158,10 @@ class Campaign:
             for step in self.subject.steps(octets, play):
                 play.do(step)
             play.finish()
+        except BLOCKED:
+            if not play.locked:
+                raise
+            return True  # an account the less
         finally:
             play.close()
             self._merge(play)
@@ -210,24 +206,29 @@ class Campaign:
         self.recorder.observations |= play.recorder.observations
         self.recorder.uses |= play.recorder.uses
         self.commands += sum(1 for each in play.recorder.transcript if each.sent)
-        if any(each.rule in _LOCKS for each in play.accusations):
-            for drop in self._usable(1)[: play.conversation.maildrops]:
-                self._stuck.add(drop.mailbox.account.user)
+        # After a lock that stays the account is of no use any more.
+        self._stuck |= play.locked
 
     # --- What was broken ---
 
     def _again(self, conversation: Conversation, rule: str, delays: Sequence[float]) -> Play | None:
         """Play the steps once more, from a fresh filling; None where the rule is not broken."""
         others = rulebook().keys() - {rule}
-        try:
-            play = self._begun(conversation, others, delays)
+        for _ in self.maildrops:
+            try:
+                play = self._begun(conversation, others, delays)
+            except BLOCKED:
+                return None
             try:
                 play.play(conversation.steps)
+            except (BLOCKED, SessionRefused):
+                if not play.locked:
+                    return None
+                continue  # with the next account
             finally:
                 self._merge(play)
-        except (BLOCKED, SessionRefused):
-            return None
-        return play if any(each.rule == rule for each in play.accusations) else None
+            return play if any(each.rule == rule for each in play.accusations) else None
+        return None
 
     def _examine(self, conversation: Conversation, accusation: Accusation) -> None:
         """See whether it happens again, make it short, and write it down."""
@@ -256,7 +257,7 @@ class Campaign:
         def fails(shorter: Conversation) -> bool:
             nonlocal left, best
             # An account for each play: with a lock that stays there are not many.
-            is_scarce = rule in _LOCKS and len(self.maildrops) - len(self._stuck) < 2
+            is_scarce = bool(self._stuck) and len(self.maildrops) - len(self._stuck) < 2
             if left <= 0 or time.monotonic() > until or is_scarce:
                 return False
             left -= 1
@@ -296,8 +297,6 @@ class Campaign:
             return False
         finally:
             self._is_dying = False
-        if rule in _LOCKS:
-            self._stuck.add(mailbox.account.user)
         accused = {each.rule for each in outcome.findings}
         for judged in judge_sessions(outcome.facts):
             if isinstance(judged.judgement, Broken):

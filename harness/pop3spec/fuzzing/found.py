@@ -73,6 +73,8 @@ def _steps(conversation: Conversation, accusation: Accusation) -> Iterator[str]:
     for place, step in enumerate(conversation.steps):
         if step.act is Act.CONNECT:
             opened += 1
+            if step.session in names:
+                yield _mapping(session=names[step.session], close="fin")
             names[step.session] = f"session-{opened}"
             is_in.discard(step.session)
             continue
@@ -94,12 +96,17 @@ def _steps(conversation: Conversation, accusation: Accusation) -> Iterator[str]:
             del names[step.session]
             is_in.discard(step.session)
             continue
-        is_last = place == accusation.step and step.act is Act.SAY
+        in_store = accusation.wanted is not None and accusation.wanted.in_store
+        is_last = place == accusation.step and not in_store
         yield _said(step, name, accusation if is_last else None)
         if step.act is Act.POUR:
             yield _mapping(session=name, close="fin")
             del names[step.session]
-    yield from _afterwards(accusation, bool(is_in))
+    in_store = accusation.wanted is not None and accusation.wanted.in_store
+    for name in names.values() if accusation.step < 0 or in_store else ():
+        if accusation.rule != SERVES_NEXT:
+            yield _mapping(session=name, close="fin")
+    yield from _afterwards(accusation)
 
 
 def _login(step: Step, name: str, expected: str) -> Iterator[str]:
@@ -149,13 +156,12 @@ def _line_of(key: int) -> str:
     return letter(key).partition(b"\r\n\r\n")[2].split(b"\r\n")[0].decode() + "\n"
 
 
-def _afterwards(accusation: Accusation, is_in: bool) -> Iterator[str]:
+def _afterwards(accusation: Accusation) -> Iterator[str]:
     """A session that shows what the store, or the service, has come to."""
-    del is_in
     if accusation.rule == SERVES_NEXT:
         expect = _mapping(status=_quoted("+OK"), rule=accusation.rule)
         yield _mapping(session=_AFTER, send="QUIT", expect=expect)
-    elif accusation.step < 0 and accusation.wanted is not None:
+    elif accusation.wanted is not None and accusation.wanted.in_store:
         yield from _login(Step(Act.LOG_IN, octets=b"USER"), _AFTER, "+OK")
         said = Step(Act.SAY, octets=b"STAT\r\n")
         count = accusation.wanted.count

@@ -3,7 +3,7 @@
 Most examples have lines that a client may send; in the others the last line is none of those.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from pop3spec.fuzzing.plans import say
 from pop3spec.fuzzing.play import Play
@@ -11,32 +11,39 @@ from pop3spec.fuzzing.steps import Act, Conversation, Step
 from pop3spec.protocol.commands import COMMANDS, Argument, State
 from pop3spec.session import MAX_COMMAND
 
-HEAD, WIDTH, LINES = 4, 4, 10
+HEAD, WIDTH, LINES = 4, 4, 12
 SIZE = HEAD + WIDTH * LINES
 
-_UNKNOWN = ("XQZJ", "QZXV", "RETRX", "NOO", "DELETE", "X", "LISTS", "Q2", "XQZJ:", "RETR:1", "%s%n")
+_UNKNOWN = (
+    "XQZJ",
+    "QZXV",
+    "RETRX",
+    "NOO",
+    "DELETE",
+    "X",
+    "LISTS",
+    "NOOPX",
+    "STATX",
+    "Q2",
+    "XQZJ:",
+    "RETR:1",
+    "%s%n",
+)
 # What has a meaning of its own before the login, or behind it, is left to other tests.
-_WORDS = (*(word for word in COMMANDS if word not in ("QUIT", "STLS", "AUTH")), *_UNKNOWN)
+_KNOWN = tuple(word for word in COMMANDS if word not in ("QUIT", "STLS", "AUTH"))
+_NUMBERED = tuple(word for word in _KNOWN if COMMANDS[word].names_message)
+_WORDS = (*_KNOWN, *_NUMBERED * 4, *_UNKNOWN)
 
-_NUMBERS: tuple[bytes, ...] = (
-    *(b"1", b"2", b"3", b"0", b"4", b"99", b"256", b"257", b"65535", b"65536", b"65537"),
-    *(b"2147483647", b"2147483648", b"4294967295", b"4294967296", b"4294967297", b"4294967298"),
-    *(b"18446744073709551615", b"18446744073709551617", b"9" * 40, b"1" * 200),
-    *(
-        b"-1",
-        b"-0",
-        b"-2147483648",
-        b"01",
-        b"+1",
-        b"1.5",
-        b"1e0",
-        b"0x1",
-        b"1abc",
-        b"abc",
-        b"x",
-        b"1,2",
-    ),
-    *(b"1-2", b"*", b"%d", b"%s%s%n", b"1;2", b"'1'", b"", b"1 2", b"1 1 1", b"~", b"$1", b"1:*"),
+# Numbers by what is wrong with them; each kind is drawn as often as another one.
+_NUMBERS: tuple[tuple[bytes, ...], ...] = (
+    *((b"1", b"2", b"3", b"1"), (b"1", b"3", b"2", b"3")),
+    (b"0", b"4", b"99", b"256", b"257", b"65535", b"65536", b"65537", b"00"),
+    (b"2147483647", b"2147483648", b"4294967295", b"4294967296", b"4294967297", b"4294967298"),
+    (b"18446744073709551615", b"18446744073709551617", b"9" * 40, b"1" * 200),
+    (b"-1", b"-0", b"-2147483648", b"-2", b"+1", b"01"),
+    (b"abc", b"x", b"all", b"one"),
+    (b"1abc", b"1.5", b"1e0", b"0x1", b"1,2", b"1-2", b"1;2", b"1:*", b"2x"),
+    (b"*", b"%d", b"%s%s%n", b"'1'", b"~", b"$1", b"", b"1 2", b"1 1 1", b"@"),
 )
 _NAMES: tuple[bytes, ...] = (
     *(b"nobody-qx7zj4", b"a@b@c", b"nobody@qx7zj4.invalid", b"..", b"../../etc/passwd", b"%s%n%x"),
@@ -45,16 +52,8 @@ _NAMES: tuple[bytes, ...] = (
 )
 _LANGUAGES = (b"*", b"en", b"i-default", b"xx-unknown", b"", b"en en", b"x" * 60)
 
-_TABLES: Mapping[Argument, tuple[bytes, ...]] = {
-    Argument.NAME: _NAMES,
-    Argument.SECRET: _NAMES,
-    Argument.MESSAGE_NUMBER: _NUMBERS,
-    Argument.LINE_COUNT: _NUMBERS,
-    Argument.MECHANISM: _NAMES,
-    Argument.LANGUAGE: _LANGUAGES,
-}
 # How many lines an example has: behind a few refusals a server may close the connection.
-_LENGTHS = (1, 1, 2, 2, 3, 3, 5, LINES)
+_LENGTHS = (1, 2, 2, 3, 4, 6, 8, LINES)
 # What no client may send, as the last line of an example.
 _ILLEGAL: tuple[bytes, ...] = (
     *(b"NO\0OP\r\n", b"USER a\0b\r\n", b"\0\r\n", b"STAT\0rubbish\r\n", b"STAT\n", b"NOOP\r\r\n"),
@@ -122,14 +121,20 @@ def line(octets: bytes) -> bytes:
     # Mostly as many arguments as it takes, sometimes one less or one more.
     count = max(0, len(wanted) - (number == 1) + (number == 2))
     kinds = (*wanted, Argument.MESSAGE_NUMBER)[:count]
-    for kind, choice in zip(kinds, octets[2:4] + octets[2:4], strict=False):
-        table = _TABLES[kind]
-        # Every fourth argument is one of the first in the table, which are mostly right.
-        parts.append(
-            table[choice // 4 % min(5, len(table)) if choice % 4 == 0 else choice % len(table)]
-        )
+    choices = octets[2:4] + octets[2:4]
+    for place, (kind, choice) in enumerate(zip(kinds, choices, strict=False)):
+        # Of two arguments mostly one is wrong.
+        parts.append(_argument(kind, 0 if number == 3 and place == choice % 2 else choice))
     whole = b" ".join(parts)[: MAX_COMMAND - 2]
     return whole + b"\r\n" if whole.strip() else b"NOOP\r\n"
+
+
+def _argument(kind: Argument, choice: int) -> bytes:
+    if kind in (Argument.MESSAGE_NUMBER, Argument.LINE_COUNT):
+        of_kind = _NUMBERS[choice % len(_NUMBERS)]
+        return of_kind[choice // len(_NUMBERS) % len(of_kind)]
+    table = _LANGUAGES if kind is Argument.LANGUAGE else _NAMES
+    return table[choice % len(table)]
 
 
 def _written(word: str, octet: int) -> str:

@@ -17,12 +17,17 @@ from pop3spec.rulebook.judgement import Broken
 from pop3spec.rulebook.over_sessions import judge_sessions
 from pop3spec.run import Run
 from pop3spec.sasl import Identity, begin
-from pop3spec.session import Recorder, Session, SessionRefused, refusal
+from pop3spec.session import LOGIN, Recorder, Session, SessionRefused, refusal
 from pop3spec.stock import message
 from pop3spec.target import Account, Transport
 from pop3spec.transcript import Exchange
 
 SERVES_NEXT = "robust-serves-next-client"
+NO_LEAK = "robust-no-leak"
+# What stands in every message of an account, and in nothing else.
+_MARK = b"This is fuzzed-%b-"
+# Characters of a secret that no reply has by chance.
+_TELLING = 8
 _RELEASED = {
     "QUIT": "rfc1939-6-lock-released",
     "break": "practice-lock-released-after-break",
@@ -77,8 +82,9 @@ class _Side:
 class Play:
     """One conversation with the target, from a fresh filling on.
 
-    `ignored` are rules that do not end it. `accusations` has what was broken, `played` the
-    steps so far. With a `delay` for each, what a server may be slow with is looked at again.
+    `ignored` are rules that do not end it, `locked` users whose maildrop nobody can open.
+    `accusations` has what was broken, `played` the steps so far. With a delay for each, what a
+    server may be slow with is looked at again.
     """
 
     run: Run
@@ -91,6 +97,8 @@ class Play:
     played: list[Step] = field(default_factory=list)
     is_over: bool = False
     _sides: dict[int, _Side] = field(default_factory=dict)
+    locked: set[str] = field(default_factory=set)
+    _opened: dict[int, int] = field(default_factory=dict)
     _left: dict[int, str] = field(default_factory=dict)
     _delivered: dict[int, int] = field(default_factory=dict)
 
@@ -213,6 +221,7 @@ class Play:
             self.run.observed.features,
             expires=bool(self.run.expire - {"NEVER"}),
         )
+        self._opened[step.session] = step.maildrop
         self._sides[step.session] = _Side(session, model, step.maildrop)
 
     def _unserved(self, error: SessionRefused) -> None:
@@ -292,6 +301,8 @@ class Play:
 
     def _refused(self, error: SessionRefused, method: str, maildrop: int) -> None:
         left = self._left.get(maildrop)
+        if error.is_locked:
+            self.locked.add(self._drops[maildrop].mailbox.account.user)
         if error.timed_out or error.wants_tls or left is None:
             blocked(error)
         if error.is_locked:
@@ -359,6 +370,7 @@ class Play:
             return
         side.model.ended(Ending.QUIT if exchange.is_ok else Ending.UNSURE)
         self._left[side.maildrop] = "QUIT" if exchange.is_ok else "break"
+        self._look_for_missing(side.maildrop)
 
     def _pour(self, step: Step) -> None:
         side = self._sides.get(step.session)
@@ -393,6 +405,18 @@ class Play:
             asked = side.session.history.quit or side.session.may_update
             side.model.ended(Ending.UNSURE if asked else Ending.BROKEN)
             self._left[side.maildrop] = "break"
+            self._look_for_missing(side.maildrop)
+
+    def _look_for_missing(self, place: int) -> None:
+        """What is gone is gone at once; what has to go may take a moment."""
+        if self.has_door:
+            self._accuse(self.models[place].missing(self._stored(place)))
+
+    def _stored(self, place: int) -> list[int]:
+        """The messages of ours that are in the store."""
+        parts = self._drops[place].contents().elements()
+        found = [_keys(place).get(part) for part in parts]
+        return [key for key in found if key is not None]
 
     def _deliver(self, step: Step) -> None:
         if not self.has_door:
@@ -428,17 +452,47 @@ class Play:
             self.recorder.exercised.add(judged.rule)
             if isinstance(judged.judgement, Broken) and judged.rule not in known:
                 self.accusations.append(Accusation(judged.rule, judged.judgement.got))
+        leaked = self._leaked()
+        if leaked:
+            self.accusations.append(Accusation(NO_LEAK, leaked))
         if not self.accusations and self.has_door:
-            for place, drop in enumerate(self._drops):
-                self._accuse(self._store_problem(place, drop), -1)
+            for place in range(len(self._drops)):
+                self._accuse(self._store_problem(place), -1)
 
-    def _store_problem(self, place: int, drop: Maildrop) -> Disagreement | None:
+    def _leaked(self) -> str:
+        """What a reply has of another account, in words; '' where none has anything."""
+        own = {f"session-{number + 1}": place for number, place in self._opened.items()}
+        logged_in: set[str] = set()
+        for exchange in self.recorder.transcript:
+            octets = exchange.partial if exchange.reply is None else exchange.reply.wire
+            place = own.get(exchange.session)
+            marks = [
+                (other, _MARK % b"abcdefgh"[other : other + 1])
+                for other in range(len(self._drops))
+                if other != place or exchange.session not in logged_in
+            ]
+            if exchange.is_ok and exchange.keyword in LOGIN:
+                logged_in.add(exchange.session)
+            for other, mark in marks:
+                if mark in octets:
+                    return f"mail of account {other + 1} in a session that is not of that account"
+            if any(secret in octets for secret in self._secrets):
+                return "the secret of an account in a reply"
+        return ""
+
+    @cached_property
+    def _secrets(self) -> list[bytes]:
+        """Those that are too long to stand in a reply by chance."""
+        accounts = (*self.run.target.accounts, *self.run.target.sasl_accounts)
+        words = {word for each in accounts for word in (each.password, each.token)}
+        return [word.encode() for word in words if len(word) >= _TELLING]
+
+    def _store_problem(self, place: int) -> Disagreement | None:
         model = self.models[place]
         if not model.was_opened:
             return None
         for delay in (*self.delays, None):
-            found = [_keys(place).get(part) for part in drop.contents().elements()]
-            problem = model.problem([key for key in found if key is not None])
+            problem = model.problem(self._stored(place))
             if problem is None or delay is None:
                 return problem
             self.run.judge.stopped.wait(delay)
