@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from pop3spec.protocol.commands import State
 from pop3spec.protocol.replies import CRLF
 from pop3spec.reference.faults.fault import FaultTable
 from pop3spec.reference.front import Front
@@ -66,20 +67,37 @@ class _BadNumberTurnsClientsAway(EndsService):
         return super().malformed(keyword)
 
 
-@fault(
-    "refusal-shows-the-mail-of-others",
-    breaks=["robust-no-leak"],
-    copies="a refusal of what cannot be printed shows a buffer that another session has filled",
-)
-class _RefusalShowsTheMailOfOthers(Session):
+class _ReadsIntoOneBuffer(Session):
+    """A session that keeps what it sends of messages where the others keep theirs."""
+
     buffer: ClassVar[bytearray] = bytearray()
 
     def retr_payload(self, text: bytes) -> bytes:
         self.buffer[:] = text.partition(b"\r\n\r\n")[2][:200].replace(b"\r\n", b" ")
         return super().retr_payload(text)
 
+    def with_buffer(self, reply: bytes) -> bytes:
+        return reply.removesuffix(CRLF) + b": " + bytes(self.buffer) + CRLF
+
+
+@fault(
+    "refusal-shows-the-mail-of-others",
+    breaks=["robust-no-leak"],
+    copies="a refusal of what cannot be printed shows a buffer that another session has filled",
+)
+class _RefusalShowsTheMailOfOthers(_ReadsIntoOneBuffer):
     def answer(self, line: bytes) -> bytes:
         reply = super().answer(line)
-        if self.is_printable(line):
-            return reply
-        return reply.removesuffix(CRLF) + b": " + bytes(self.buffer) + CRLF
+        return reply if self.is_printable(line) else self.with_buffer(reply)
+
+
+@fault(
+    "bad-number-shows-the-mail-of-others",
+    breaks=["robust-no-leak"],
+    copies="the text of a refusal has the length of the argument before it, and what is behind it",
+    edge=True,
+)
+class _BadNumberShowsTheMailOfOthers(_ReadsIntoOneBuffer):
+    def malformed(self, keyword: str) -> bytes:
+        reply = super().malformed(keyword)
+        return self.with_buffer(reply) if self.state is State.TRANSACTION else reply
