@@ -12,7 +12,7 @@ from pop3spec.accounts import Mailbox
 from pop3spec.fixtures import BLOCKED, Ground, Maildrop, blocked
 from pop3spec.fuzzing.draws import Memory, drawn
 from pop3spec.fuzzing.found import scenario_text
-from pop3spec.fuzzing.play import PATIENT, QUICK, Play
+from pop3spec.fuzzing.play import HASTY, PATIENT, QUICK, Play
 from pop3spec.fuzzing.shrink import shrunk
 from pop3spec.fuzzing.steps import Accusation, Conversation, Step
 from pop3spec.maildrop.journal import state_directory
@@ -71,7 +71,8 @@ class Campaign:
     """The examples of one property against one target.
 
     `recorder` gets what the examples show, and for each broken rule the transcript of its
-    shortest conversation. `tell` is called with lines about how far it is.
+    shortest conversation. `where` names the target in what is remembered. `tell` is called with
+    lines about how far it is.
     """
 
     run: Run
@@ -84,6 +85,7 @@ class Campaign:
     memory: Memory | None = None
     replay: Callable[[Sequence[str]], str] = " ".join
     tell: Callable[[str], object] = str
+    where: str = ""
     found: list[Found] = field(default_factory=list)
     unstable: Counter[str] = field(default_factory=Counter)
     # Rules that were broken behind another one alone.
@@ -129,7 +131,7 @@ class Campaign:
 
     @property
     def _key(self) -> str:
-        return f"{self.run.target.address} {self.subject.name}"
+        return f"{self.where or self.run.target.address} {self.subject.name}"
 
     def _plans(self) -> Iterable[tuple[bytes, bool]]:
         remembered = [] if self.memory is None else self.memory.plans(self._key, self.subject.size)
@@ -234,7 +236,7 @@ class Campaign:
         """See whether it happens again, make it short, and write it down."""
         rule = accusation.rule
         self._is_dying = rulebook()[rule].is_robust
-        play = self._again(conversation, rule, PATIENT)
+        play = self._again(conversation, rule, HASTY if self._is_dying else PATIENT)
         if play is None:
             self.unstable[rule] += 1
             return

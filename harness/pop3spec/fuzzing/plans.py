@@ -118,6 +118,8 @@ def steps(octets: bytes, layout: Layout, play: Play) -> Iterator[Step]:
         yield from _step(_ACTIONS[action], session, layout, model, choice, more // sessions, play)
     for session in range(sessions):
         model = play.model_of(session)
+        if head[2] & 2 and model is not None and model.state is State.TRANSACTION:
+            yield from _read_everything(session, play)
         if model is not None and head[3] & 1 << session:
             yield say(session, b"QUIT")
         elif model is not None:

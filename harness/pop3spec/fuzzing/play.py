@@ -41,9 +41,12 @@ _MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256")
 _FEW = 3
 # Seconds between looks at a lock, or at a store, that a server may be slow with.
 QUICK = (0.01, 0.04, 0.15)
+HASTY = (*QUICK, 0.5, 1.0)
 PATIENT = (*QUICK, 0.3, 1.0, 2.0, 2.0)
 # Messages of one conversation, those that arrive in it included.
 _MOST_LETTERS = 64
+# Seconds in which a server near by notices that a client is gone.
+_MOMENT = 0.05
 # Seconds in which a server closes, or does not, when we have sent all that we will.
 _BOUND = 1.0
 # Octets that a server may answer to garbage with: a refusal for each line of it, and more.
@@ -96,6 +99,7 @@ class Play:
     accusations: list[Accusation] = field(default_factory=list)
     played: list[Step] = field(default_factory=list)
     is_over: bool = False
+    _is_repeated: bool = False
     _sides: dict[int, _Side] = field(default_factory=dict)
     locked: set[str] = field(default_factory=set)
     _opened: dict[int, int] = field(default_factory=dict)
@@ -169,6 +173,7 @@ class Play:
 
     def play(self, steps: Sequence[Step]) -> None:
         """Do these steps, and what belongs to the end."""
+        self._is_repeated = True
         try:
             for step in steps:
                 self.do(step)
@@ -278,6 +283,8 @@ class Play:
             for each in (*self._sides.values(), side):
                 if each.maildrop == side.maildrop:
                     each.session.expect_change()
+        # Who was in it before may have left it only now.
+        self._look_for_missing(side.maildrop)
         side.model.logged_in()
 
     def _enter(self, session: Session, account: Account, method: str) -> None:
@@ -491,6 +498,9 @@ class Play:
         model = self.models[place]
         if not model.was_opened:
             return None
+        if self._is_repeated and self._left.get(place) == "break":
+            # What a server does behind a broken session no session of ours waits for any more.
+            self.run.judge.stopped.wait(_MOMENT)
         for delay in (*self.delays, None):
             problem = model.problem(self._stored(place))
             if problem is None or delay is None:

@@ -42,6 +42,11 @@ def shrunk(conversation: Conversation, fails: Fails) -> Conversation:
     for change in _simpler(conversation):
         if fails(change(conversation)):
             conversation = change(conversation)
+    for messages in range(conversation.messages):
+        fewer = replace(conversation, messages=messages)
+        if fails(fewer):
+            conversation = fewer
+            break
     for place, step in enumerate(conversation.steps):
         for simpler in _simpler_steps(step):
             steps = (*conversation.steps[:place], simpler, *conversation.steps[place + 1 :])
@@ -64,10 +69,6 @@ def _simpler(conversation: Conversation) -> list[Callable[[Conversation], Conver
         changes.append(lambda each: replace(each, in_tls=False))
     if conversation.maildrops > 1:
         changes.append(_on_one_maildrop)
-    changes += [
-        lambda each, number=number: replace(each, messages=number)  # type: ignore[misc]
-        for number in range(conversation.messages - 1, -1, -1)
-    ]
     return changes
 
 
