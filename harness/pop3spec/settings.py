@@ -196,6 +196,7 @@ def _target(
         ),
         allow_stress=_permitted(options, "allow_stress", profile.allow_stress, default=loopback),
         max_failed_logins=_most_failed_logins(options, profile, loopback=loopback),
+        pid_file=_file(None, profile.pid_file, base, "pid-file"),
         hooks=profile.hooks,
         known_deviations=profile.known_deviations,
     )

@@ -204,9 +204,8 @@ class Campaign:
         return True
 
     def _merge(self, play: Play) -> None:
+        # What is observed on the way depends on the seed, and so is no property of the target.
         self.recorder.exercised |= play.recorder.exercised
-        self.recorder.observations |= play.recorder.observations
-        self.recorder.uses |= play.recorder.uses
         self.commands += sum(1 for each in play.recorder.transcript if each.sent)
         # After a lock that stays the account is of no use any more.
         self._stuck |= play.locked

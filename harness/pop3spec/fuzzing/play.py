@@ -6,6 +6,7 @@ from functools import cache, cached_property, partial
 
 from pop3spec.authentication import authenticate
 from pop3spec.fixtures import Maildrop, blocked
+from pop3spec.fuzzing.process import watched
 from pop3spec.fuzzing.steps import Accusation, Act, Conversation, Step
 from pop3spec.maildrop import DoorError
 from pop3spec.maildrop.journal import own_part
@@ -108,6 +109,7 @@ class Play:
 
     def __post_init__(self) -> None:
         number, transport = self.conversation.messages, self.transport
+        self._process = watched(self.run.target.pid_file)
         self._drops = [
             Maildrop(self.run, each.mailbox, self.recorder, transport=transport)
             for each in self.maildrops[: self.conversation.maildrops]
@@ -416,8 +418,15 @@ class Play:
 
     def _look_for_missing(self, place: int) -> None:
         """What is gone is gone at once; what has to go may take a moment."""
-        if self.has_door:
-            self._accuse(self.models[place].missing(self._stored(place)))
+        if not self.has_door:
+            return
+        for delay in (*self.delays[:2], None):
+            problem = self.models[place].missing(self._stored(place))
+            if problem is None or delay is None:
+                break
+            # A store in which a server renames a file just now does not show it.
+            self.run.judge.stopped.wait(delay)
+        self._accuse(problem)
 
     def _stored(self, place: int) -> list[int]:
         """The messages of ours that are in the store."""
@@ -459,6 +468,8 @@ class Play:
             self.recorder.exercised.add(judged.rule)
             if isinstance(judged.judgement, Broken) and judged.rule not in known:
                 self.accusations.append(Accusation(judged.rule, judged.judgement.got))
+        if self._process.has_ended:
+            self.accusations.append(Accusation(SERVES_NEXT, "the end of the server's process"))
         leaked = self._leaked()
         if leaked:
             self.accusations.append(Accusation(NO_LEAK, leaked))
