@@ -1,8 +1,11 @@
 """Fuzzing against the reference server: the honest one is clean, faults are found and repeated."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -15,8 +18,9 @@ from pop3spec.fixtures import BLOCKED, Maildrop
 from pop3spec.fuzzing.campaign import Campaign
 from pop3spec.fuzzing.draws import Memory, drawn
 from pop3spec.fuzzing.play import Play
+from pop3spec.fuzzing.process import watched
 from pop3spec.fuzzing.properties import PROPERTIES
-from pop3spec.fuzzing.steps import Step
+from pop3spec.fuzzing.steps import Conversation, Step
 from pop3spec.reference import FAULTS, MaildirStore, ReferenceServer
 from pop3spec.reference.faults import SEQUENCES
 from pop3spec.rulebook.rules import rulebook
@@ -190,6 +194,30 @@ def test_faults_of_sequences_are_described_like_all_others() -> None:
         assert fault.breaks
         assert fault.breaks <= rulebook().keys()
         assert fault.copies
+
+
+def test_a_process_that_ends_is_a_server_that_died(tmp_path: Path) -> None:
+    pid_file = tmp_path / "server.pid"
+    begun = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    pid_file.write_text(f"{begun.pid}\n")
+    with run_on() as run:
+        run.target = replace(run.target, pid_file=pid_file)
+        drops = [Maildrop(run, mailbox) for mailbox in run.mailboxes[:1]]
+        before, after = (Play(run, drops, Conversation(())) for _ in range(2))
+        before.play([])
+        begun.communicate(b"\n")
+        after.play([])
+
+    assert before.accusations == []
+    assert [each.rule for each in after.accusations] == ["robust-serves-next-client"]
+
+
+def test_a_file_that_names_no_process_is_watched_in_vain(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("")
+
+    assert not watched(None).has_ended
+    assert not watched(tmp_path / "empty").has_ended
+    assert not watched(tmp_path / "not-there").has_ended
 
 
 # --- The command ---

@@ -43,12 +43,16 @@ def _comes_before(one: Accusation, other: Accusation) -> bool:
 
 @dataclass(frozen=True)
 class Property:
-    """What is tried: how octets become the beginning of a conversation, and its steps."""
+    """What is tried: how octets become the beginning of a conversation, and its steps.
+
+    `connections` are open at the same time, at most.
+    """
 
     name: str
     size: int
     begin: Callable[[bytes], Conversation]
     steps: Callable[[bytes, Play], Iterator[Step]]
+    connections: int = 2
 
 
 @dataclass(frozen=True)
@@ -349,6 +353,9 @@ def explore(ground: Ground, tried: Property) -> None:
         blocked("no door to fill the maildrop; name one with --maildrop")
     if run.observed.door_problem:
         blocked(run.observed.door_problem)
+    most = run.target.limits.connections
+    if most is not None and most < tried.connections:
+        blocked(f"it needs {tried.connections} connections, and the target's limit is {most}")
     is_remembered = not (run.settings.is_seeded or os.environ.get("CI"))
     Campaign(
         run,

@@ -4,13 +4,14 @@ import json
 import re
 from collections.abc import Iterator
 
-from pop3spec.fuzzing.play import SERVES_NEXT, letter, letters
+from pop3spec.fuzzing.play import LOCK_OF_QUIT, SERVES_NEXT, letter, letters
 from pop3spec.fuzzing.steps import Accusation, Act, Conversation, Step
 from pop3spec.rulebook.rules import rulebook
 from pop3spec.session import MAX_COMMAND
 
 _LEGAL = re.compile(rb"[A-Za-z]{3,4}( [ -~]+)?\r\n")
 _AFTER = "after"
+_LOCKED_FOR = "3s"
 
 
 def slug(name: str, rule: str) -> str:
@@ -86,6 +87,9 @@ def _steps(conversation: Conversation, accusation: Accusation) -> Iterator[str]:
         if name is None:
             continue
         if step.act is Act.LOG_IN:
+            if place == accusation.step and accusation.rule == LOCK_OF_QUIT:
+                # A lock is judged when its time is over.
+                yield _mapping(session="waiting", expect=_mapping(silence=_LOCKED_FOR))
             # Where another session is open the maildrop may be locked.
             expected = "" if is_in or step.octets == b"wrong" else "+OK"
             yield from _login(step, name, expected)

@@ -29,8 +29,9 @@ NO_LEAK = "robust-no-leak"
 _MARK = b"This is fuzzed-%b-"
 # Characters of a secret that no reply has by chance.
 _TELLING = 8
+LOCK_OF_QUIT = "rfc1939-6-lock-released"
 _RELEASED = {
-    "QUIT": "rfc1939-6-lock-released",
+    "QUIT": LOCK_OF_QUIT,
     "break": "practice-lock-released-after-break",
     "refusal": "rfc1939-4-lock-released",
 }

@@ -19,7 +19,9 @@ def _sequences(name: str, layouts: Sequence[plans.Layout]) -> Property:
             layout = plans.Layout(tuple(0 for _ in layout.maildrops))
         return plans.steps(octets, layout, play)
 
-    return Property(name, plans.SIZE, begin, steps)
+    # One more than the sessions of a layout: the one that looks behind them comes last.
+    most = max(len(layout.maildrops) for layout in layouts) + 1
+    return Property(name, plans.SIZE, begin, steps, most)
 
 
 PROPERTIES: Mapping[str, Property] = {
