@@ -22,6 +22,7 @@ from pop3spec.rulebook.rules import rulebook
 from pop3spec.run import Run
 from pop3spec.scenario import ScenarioError, load_scenarios
 from pop3spec.session import Recorder, SessionRefused, open_session
+from pop3spec.target import Transport
 from pop3spec.verdict import Finding
 
 # What one broken rule may cost: plays, and seconds.
@@ -278,10 +279,15 @@ class Campaign:
 
     def _written(self, found: Found) -> Found:
         """The same with its scenario file, and whether that breaks the rule by itself."""
-        text = scenario_text(self.subject.name, found.conversation, found.accusation)
+        conversation = found.conversation
+        if len(self.run.settings.transports) > 1 and self._transport is not Transport.PLAIN:
+            conversation = replace(conversation, in_tls=True)
+        text = scenario_text(self.subject.name, conversation, found.accusation)
         if text is None or self.directory is None:
             return found
-        path = self.directory / f"{self.subject.name}.{found.accusation.rule}.yaml"
+        several = len(self.run.settings.transports) > 1
+        layer = f".{self._transport.value}" if several else ""
+        path = self.directory / f"{self.subject.name}{layer}.{found.accusation.rule}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
         return replace(found, file=path, repeats=self._repeats(path, found.accusation.rule))
@@ -295,9 +301,7 @@ class Campaign:
         try:
             self._revive()
             mailbox = self._mailbox()
-            outcome = self.run.judge.attempt(
-                scenario, self.run.observed.transport, mailbox, alone=True
-            ).outcome
+            outcome = self.run.judge.attempt(scenario, self._transport, mailbox, alone=True).outcome
         except BLOCKED:
             return False
         finally:
@@ -307,6 +311,10 @@ class Campaign:
             if isinstance(judged.judgement, Broken):
                 accused.add(judged.rule)
         return rule in accused
+
+    @property
+    def _transport(self) -> Transport:
+        return self.maildrops[0].transport or self.run.observed.transport
 
     def _mailbox(self) -> Mailbox:
         return self._usable(1)[0].mailbox
@@ -368,4 +376,6 @@ def explore(ground: Ground, tried: Property) -> None:
         Memory(state_directory() / "fuzzing") if is_remembered else None,
         ground.replay,
         ground.tell,
+        # Its port is another one each time.
+        "the embedded server" if run.settings.target is None else "",
     ).explore()

@@ -6,6 +6,7 @@ The only module that imports Hypothesis, which takes about a second.
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 # Drawn at once; each chunk has a seed of its own, so that the first ones never depend on how
 # many follow.
@@ -24,6 +25,7 @@ def drawn(name: str, seed: int, size: int) -> Iterator[bytes]:
 def _chunk(number: int, size: int) -> list[bytes]:
     from hypothesis import HealthCheck, Phase, given, seed, settings
     from hypothesis import strategies as st
+    from hypothesis.configuration import set_hypothesis_home_dir
 
     plans: list[bytes] = []
 
@@ -39,7 +41,13 @@ def _chunk(number: int, size: int) -> list[bytes]:
     def collect(octets: bytes) -> None:
         plans.append(octets)
 
-    collect()
+    # It would keep notes of its own in the current directory.
+    with TemporaryDirectory(prefix="pop3spec-") as directory:
+        set_hypothesis_home_dir(directory)
+        try:
+            collect()
+        finally:
+            set_hypothesis_home_dir(None)
     return plans
 
 

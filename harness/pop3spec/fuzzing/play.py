@@ -126,12 +126,13 @@ class Play:
     def transport(self) -> Transport:
         """How the sessions are opened."""
         observed = self.run.observed
-        if observed.transport is Transport.PLAIN and self.conversation.in_tls:
+        usual = self.maildrops[0].transport or observed.transport
+        if usual is Transport.PLAIN and self.conversation.in_tls:
             if self.run.target.tls_address is not None:
                 return Transport.TLS
             if "STLS" in observed.features:
                 return Transport.STLS
-        return observed.transport
+        return usual
 
     @property
     def has_door(self) -> bool:
