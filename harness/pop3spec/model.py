@@ -314,14 +314,14 @@ class SessionModel:
         # With a session of either kind behind it, nobody knows which one it was.
         rule = UPDATE_REMOVES if count > wanted else max(fewer)
         got = f"a count of {count} in the next session, where {wanted} had to be left"
-        return Disagreement(rule, got, count=wanted)
+        return Disagreement(rule, got, count=wanted, in_store=True)
 
-    def _count_problem(self, count: int, wanted: int) -> Disagreement:
+    def _count_problem(self, count: int, wanted: int) -> Disagreement | None:
         got = f"a count of {count}"
         if self.unmarked:
             return Disagreement(_UNMARKS, f"{got} behind RSET", count=wanted)
         if not (self.is_first or self.has_agreed):
-            return self._opening_problem(count, wanted)
+            return None  # which of two rules it is tells the listing
         if self.marked:
             got += f" with {len(self.marked)} of {(self.count or 0)} messages marked"
             return Disagreement("rfc1939-5-stat-without-marked", got, count=wanted)

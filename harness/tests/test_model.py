@@ -228,10 +228,13 @@ def test_the_first_listing_shows_what_the_session_before_it_has_left() -> None:
     say(first, "DELE 1")
     first.ended(Ending.QUIT)
 
-    assert session(maildrop).told_count(2) is None
+    later = session(maildrop)
+    # Whether it is STAT that is wrong, or what it counts, the listing tells.
+    assert later.told_count(7) is None
+    assert later.told_count(2) is None
     assert rule_of(session(drop()).told_count(2)) == "rfc1939-5-stat-count"
     for count, rule in ((3, "rfc1939-6-update-removes"), (1, "rfc1939-6-unmarked-stay")):
         model = SessionModel(maildrop)
         maildrop.sessions.clear()
         model.logged_in()
-        assert rule_of(model.told_count(count)) == rule
+        assert rule_of(model.told_numbers("LIST", range(1, count + 1))) == rule
