@@ -358,13 +358,13 @@ def accept_failures(options: argparse.Namespace) -> int:
 
 def serve_reference(options: argparse.Namespace) -> int:
     """Run the reference server until it is interrupted."""
-    from pop3spec.reference.faults import FAULTS
+    from pop3spec.reference.faults import FAULTS, SEQUENCES
     from pop3spec.reference.offer import Cleartext
     from pop3spec.reference.serve import serve
     from pop3spec.target import TargetError, parse_account
 
     if options.list_faults:
-        for fault in FAULTS.values():
+        for fault in (*FAULTS.values(), *SEQUENCES.values()):
             print(f"{fault.name}: {fault.copies}")
             print(f"    breaks {', '.join(sorted(fault.breaks))}")
         return 0

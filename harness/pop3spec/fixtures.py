@@ -43,17 +43,23 @@ if TYPE_CHECKING:
 
 # What `plugin` offers to the fixtures, and what they leave at a test for it.
 READY_RUN = pytest.StashKey[Callable[[], Run]]()
+REPLAY = pytest.StashKey[Callable[[Sequence[str]], str]]()
 RECORDERS = pytest.StashKey[list[Recorder]]()
 _BESIDE = pytest.StashKey[Job | None]()
 
-# Accounts that one test uses at the same time.
+# Accounts that one test uses at the same time, and that one with many short ones does.
 _MOST_MAILDROPS = 8
+_FEW_MAILDROPS = 6
 # A session that was left is gone in a moment, where the server is near.
 _MOMENTS = (0.01, 0.03)
 # Without a lock it is not known when that is: seconds between looks at what it left.
 _LATER = (0.05, 0.15, 0.3)
 
 Given = TypeVar("Given")
+
+
+# What `blocked` raises.
+BLOCKED: type[BaseException] = pytest.skip.Exception
 
 
 class RuleBroken(AssertionError):
@@ -692,6 +698,48 @@ def maildrops(request: pytest.FixtureRequest, transport: Transport) -> Iterator[
         yield leased
         for each in leased:
             each.close()
+
+
+@dataclass(eq=False)
+class Ground:
+    """What a test with many examples needs: maildrops, a recorder, and a place for what it finds.
+
+    `replay` makes the command that runs these paths again; `tell` writes a line at once.
+    """
+
+    run: Run
+    maildrops: list[Maildrop]
+    recorder: Recorder
+    directory: Path
+    replay: Callable[[Sequence[str]], str]
+    tell: Callable[[str], None]
+
+
+def _say_nothing(line: str) -> None:
+    """There is nobody to tell it to."""
+    del line
+
+
+@pytest.fixture
+def ground(request: pytest.FixtureRequest, transport: Transport) -> Iterator[Ground]:
+    """Some maildrops for a fuzzed property, one at least."""
+    run = _run_of(request)
+    if not run.settings.examples:
+        blocked("fuzzing is switched off with --fuzz=off")
+    terminal = request.config.pluginmanager.get_plugin("terminalreporter")
+    with _leased(run, 1, min(_FEW_MAILDROPS, run.width)) as mailboxes:
+        if not mailboxes:
+            _without_account(run)
+        recorder = _recorder_for(request.node)
+        drops = [Maildrop(run, each, recorder, transport=transport) for each in mailboxes]
+        yield Ground(
+            run,
+            drops,
+            recorder,
+            run.settings.report_dir / "found",
+            request.config.stash[REPLAY],
+            terminal.write_line if terminal is not None else _say_nothing,
+        )
 
 
 @pytest.fixture

@@ -35,6 +35,8 @@ OPTIONS: Sequence[tuple[str, dict[str, Any]]] = (
     ("level", {"metavar": "must|should", "help": "the levels that fail the run"}),
     ("require-complete", {"action": "store_true", "help": "blocked MUST rules fail as well"}),
     ("jobs", {"metavar": "N", "help": "bound everything in flight"}),
+    ("fuzz", {"metavar": "N|off", "help": "fuzzed examples for each property (default: 100)"}),
+    ("fuzz-seconds", {"metavar": "SECONDS", "help": "end each fuzzed property after that time"}),
     ("seed", {"metavar": "N", "help": "the same stimuli in the same order"}),
     ("slow", {"action": "store_true", "help": "also run what needs minutes"}),
     ("baseline", {"metavar": "FILE", "help": "an earlier results.json: fail on what got worse"}),

@@ -280,6 +280,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{topic}: scenarios of this topic")
     state = config.stash[_STATE] = _State(config, settings, files, baseline)
     config.stash[fixtures.READY_RUN] = state.ready_run
+    config.stash[fixtures.REPLAY] = state.replay
     config.pluginmanager.register(fixtures, "pop3spec-fixtures")
     config.pluginmanager.register(_Masking(state), "pop3spec-masking")
     if not state.is_worker:

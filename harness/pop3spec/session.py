@@ -348,6 +348,16 @@ class Session:
         self._connection.send(octets, self._target.timeouts.reply)
         self.expect_anything()
 
+    def pour(self, octets: bytes, what: str, seconds: float) -> Arrival:
+        """Send octets that are none of POP3, and nothing behind them; what comes to the close."""
+        self._recorder.note(self.name, f"sent: {what}")
+        self._connection.send(octets, self._target.timeouts.reply)
+        self._connection.end_sending()
+        self._is_left = True
+        self.expect_anything()
+        self.expect_end()
+        return self.hear(seconds, to_the_end=True)
+
     def pause(self, seconds: float) -> None:
         """Give the server a moment, and leave what it says to whoever reads next."""
         self._connection.listen(seconds)
@@ -462,6 +472,11 @@ class Session:
         A site may remove at QUIT what was retrieved (RFC 1939, section 8).
         """
         return self._may_delete or not self._is_reading
+
+    @property
+    def may_update(self) -> bool:
+        """QUIT was sent, so that the server may have gone into the UPDATE state."""
+        return self._ended != "dropped"
 
     @property
     def _is_reading(self) -> bool:

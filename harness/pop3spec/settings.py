@@ -29,11 +29,16 @@ from pop3spec.target import (
 
 ACCOUNT_VARIABLE = "POP3SPEC_ACCOUNT"
 FAILED_LOGINS = 3
+EXAMPLES = 100
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run was asked for. `target` is None for the embedded reference server."""
+    """What a run was asked for. `target` is None for the embedded reference server.
+
+    `is_seeded`: the seed was chosen, and none of it may come from an earlier run. `examples` are
+    those of each fuzzed property, 0 where there is to be no fuzzing.
+    """
 
     target: Target | None
     report_dir: Path
@@ -42,6 +47,9 @@ class Settings:
     require_complete: bool = False
     jobs: int | None = None
     seed: int = 0
+    is_seeded: bool = False
+    examples: int = EXAMPLES
+    fuzz_seconds: float | None = None
     slow: bool = False
     keep_transcripts: bool = False
     summary_md: Path | None = None
@@ -70,6 +78,14 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _examples(text: str) -> int:
+    if text == "off":
+        return 0
+    if not (text.isascii() and text.isdigit()) or int(text) < 1:
+        raise ValueError("a number of examples, at least 1, or off")
+    return int(text)
+
+
 def _one_of(*words: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         if text not in words:
@@ -85,6 +101,8 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "reply_timeout": _seconds,
     "level": _one_of("must", "should"),
     "jobs": _whole(1),
+    "fuzz": _examples,
+    "fuzz_seconds": _seconds,
     "seed": _whole(0),
     "transcripts": _one_of("failed", "all"),
 }
@@ -108,7 +126,7 @@ def settings_from(given: Mapping[str, Any], environ: Mapping[str, str]) -> Setti
     profile_path = options.get("target_profile")
     profile = load_profile(Path(profile_path)) if profile_path else Profile()
     base = Path(profile_path).parent if profile_path else Path()
-    seed = options.get("seed")
+    seed, examples = options.get("seed"), options.get("fuzz")
     return Settings(
         target=_target(options, profile, base, environ),
         report_dir=_report_dir(options.get("report_dir") or "reports"),
@@ -117,6 +135,9 @@ def settings_from(given: Mapping[str, Any], environ: Mapping[str, str]) -> Setti
         require_complete=bool(options.get("require_complete")),
         jobs=options.get("jobs"),
         seed=seed if seed is not None else random.SystemRandom().randrange(2**32),
+        is_seeded=seed is not None,
+        examples=EXAMPLES if examples is None else examples,
+        fuzz_seconds=options.get("fuzz_seconds"),
         slow=bool(options.get("slow")),
         keep_transcripts=options.get("transcripts") == "all",
         summary_md=_appended("summary-md", options.get("summary_md")),
@@ -193,6 +214,7 @@ def _target(
         ),
         allow_stress=_permitted(options, "allow_stress", profile.allow_stress, default=loopback),
         max_failed_logins=_most_failed_logins(options, profile, loopback=loopback),
+        pid_file=_file(None, profile.pid_file, base, "pid-file"),
         hooks=profile.hooks,
     )
 

@@ -223,6 +223,10 @@ class Profile:
         default=CleartextLogins.PERMITTED,
         metadata=key("Whether the server is set to refuse passwords without TLS."),
     )
+    pid_file: str | None = field(
+        default=None,
+        metadata=key("A file with the number of the server's process, which fuzzing watches."),
+    )
     hooks: Hooks = field(
         default=Hooks(), metadata=key("Commands that do to the server what no client can.")
     )
@@ -249,6 +253,7 @@ class Target:
     allow_cleartext: bool = False
     allow_stress: bool = False
     max_failed_logins: int | None = 3
+    pid_file: Path | None = None
     hooks: Hooks = Hooks()
 
     def address_for(self, transport: Transport) -> Address:

@@ -47,6 +47,7 @@ SUITES = (
     "rfc2449_pipelining",
     "rfc2449_user",
     "practice_logins",
+    "robust_leak",
     "robust_tls",
 )
 # What waits for the wire or for a timer, at the same time.

@@ -59,6 +59,12 @@ PARTS: Mapping[str, str] = {
         "target rulebook verdict stock session maildrop accounts schedule settings run embedded"
         " hooks"
     ),
+    # Stimuli drawn at random, and what they have to be answered with.
+    "model": "protocol",
+    "fuzzing": (
+        "protocol transcript target rulebook verdict scenario stock session sasl authentication"
+        " maildrop accounts run fixtures model"
+    ),
     "options": "",
     "collected": "target rulebook scenario",
     "fleet": "settings",
@@ -87,6 +93,7 @@ LIBRARIES: Mapping[str, str] = {
     "_pytest": "plugin",  # for a type, and to run a test once more
     "scramp": "sasl/scram",
     "trustme": "reference/certificates",
+    "hypothesis": "fuzzing/draws",
 }
 
 # Of the standard library: sockets and TLS stand at the edges, and nobody takes poplib's word.

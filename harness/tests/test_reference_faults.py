@@ -351,6 +351,8 @@ SCRIPTS: dict[str, tuple[tuple[bytes, ...], list[str]]] = {
     # the service
     "unknown-command-stops-listening": (PLAIN, ["XYZZY", "QUIT"]),
     "bad-number-turns-clients-away": (PLAIN, [LOGIN + "RETR 1.5", "QUIT"]),
+    "refusal-shows-the-mail-of-others": (PLAIN, [LOGIN + "RETR 1|NO\x01OP"]),
+    "bad-number-shows-the-mail-of-others": (PLAIN, [LOGIN + "RETR 1|LIST 1abc"]),
     # response codes
     "code-with-a-blank": (PLAIN, ["&" + LOGIN + "STAT", LOGIN]),
     "empty-code": (PLAIN, [LOGIN + "TOP 1"]),

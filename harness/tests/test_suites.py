@@ -648,5 +648,5 @@ def test_the_embedded_server_passes_every_suite(tmp_path: Path) -> None:
     assert verdicts == {"pass", "not-applicable"}
     assert {row["detail"] for row in rows if row["verdict"] == "not-applicable"} == ELSEWHERE
     assert {Path(row["file"]).name for row in rows if row["file"]} == {
-        path.name for path in (home() / "suites").glob("test_*.py")
+        path.name for path in (home() / "suites").rglob("test_*.py")
     }

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from types import TracebackType
 from typing import Self, TypeVar
 
-from pop3spec.reference.faults import FAULTS
+from pop3spec.reference.faults import FAULTS, SEQUENCES
 from pop3spec.reference.faults.fault import Fault
 from pop3spec.reference.front import Front
 from pop3spec.reference.maildrops import Maildrops
@@ -28,11 +28,12 @@ def find_faults(names: Iterable[str]) -> list[Fault]:
     """The faults with these names; ValueError for one that does not exist."""
     found = []
     for name in dict.fromkeys(names):
-        if name not in FAULTS:
-            near = difflib.get_close_matches(name, FAULTS, n=1)
+        fault = FAULTS.get(name) or SEQUENCES.get(name)
+        if fault is None:
+            near = difflib.get_close_matches(name, (*FAULTS, *SEQUENCES), n=1)
             hint = f" (did you mean {near[0]!r}?)" if near else ""
             raise ValueError(f"unknown fault {name!r}{hint}")
-        found.append(FAULTS[name])
+        found.append(fault)
     return found
 
 

@@ -1,4 +1,7 @@
-"""The faults of the reference server: FAULTS, name -> Fault, and their code by topic."""
+"""The faults of the reference server: FAULTS, name -> Fault, and their code by topic.
+
+SEQUENCES are those that no scenario is made for.
+"""
 
 from collections.abc import Mapping
 
@@ -19,6 +22,7 @@ from pop3spec.reference.faults import (
     refusals,
     response_codes,
     secrets,
+    sequences,
     service,
     stls,
     syntax,
@@ -55,3 +59,5 @@ _TOPICS = (
 FAULTS: Mapping[str, Fault] = {
     name: fault for topic in _TOPICS for name, fault in topic.TABLE.faults.items()
 }
+
+SEQUENCES: Mapping[str, Fault] = sequences.TABLE.faults

@@ -1,5 +1,9 @@
 """Faults that reach beyond their session: the next client is not served."""
 
+from typing import ClassVar
+
+from pop3spec.protocol.commands import State
+from pop3spec.protocol.replies import CRLF
 from pop3spec.reference.faults.fault import FaultTable
 from pop3spec.reference.front import Front
 from pop3spec.reference.session import Session
@@ -9,15 +13,18 @@ TABLE = FaultTable()
 fault = TABLE.fault
 
 
-class _EndsService(Session):
+class EndsService(Session):
     """A session in which something happened that ends the service for others."""
 
     ends_service = False
 
 
-class _StopsListening(Front):
+class StopsListening(Front):
+    """A front that accepts nobody any more."""
+
     def reply(self, wire: Wire, session: Session, replies: bytes) -> None:
-        if isinstance(session, _EndsService) and session.ends_service:
+        """Send replies, and accept nobody behind what ends the service."""
+        if isinstance(session, EndsService) and session.ends_service:
             self.listener.close()
         super().reply(wire, session, replies)
 
@@ -26,9 +33,9 @@ class _StopsListening(Front):
     "unknown-command-stops-listening",
     breaks=["robust-serves-next-client"],
     copies="an error that nobody catches ends the loop that accepts connections",
-    parts=(_StopsListening,),
+    parts=(StopsListening,),
 )
-class _UnknownCommandStopsListening(_EndsService):
+class _UnknownCommandStopsListening(EndsService):
     def unknown(self, word: bytes) -> bytes:
         self.ends_service = True
         return super().unknown(word)
@@ -38,7 +45,7 @@ class _TurnsClientsAway(Front):
     is_broken = False
 
     def reply(self, wire: Wire, session: Session, replies: bytes) -> None:
-        if isinstance(session, _EndsService) and session.ends_service:
+        if isinstance(session, EndsService) and session.ends_service:
             self.is_broken = True
         super().reply(wire, session, replies)
 
@@ -54,7 +61,43 @@ class _TurnsClientsAway(Front):
     edge=True,
     parts=(_TurnsClientsAway,),
 )
-class _BadNumberTurnsClientsAway(_EndsService):
+class _BadNumberTurnsClientsAway(EndsService):
     def malformed(self, keyword: str) -> bytes:
         self.ends_service = True
         return super().malformed(keyword)
+
+
+class _ReadsIntoOneBuffer(Session):
+    """A session that keeps what it sends of messages where the others keep theirs."""
+
+    buffer: ClassVar[bytearray] = bytearray()
+
+    def retr_payload(self, text: bytes) -> bytes:
+        self.buffer[:] = text.partition(b"\r\n\r\n")[2][:200].replace(b"\r\n", b" ")
+        return super().retr_payload(text)
+
+    def with_buffer(self, reply: bytes) -> bytes:
+        return reply.removesuffix(CRLF) + b": " + bytes(self.buffer) + CRLF
+
+
+@fault(
+    "refusal-shows-the-mail-of-others",
+    breaks=["robust-no-leak"],
+    copies="a refusal of what cannot be printed shows a buffer that another session has filled",
+)
+class _RefusalShowsTheMailOfOthers(_ReadsIntoOneBuffer):
+    def answer(self, line: bytes) -> bytes:
+        reply = super().answer(line)
+        return reply if self.is_printable(line) else self.with_buffer(reply)
+
+
+@fault(
+    "bad-number-shows-the-mail-of-others",
+    breaks=["robust-no-leak"],
+    copies="the text of a refusal has the length of the argument before it, and what is behind it",
+    edge=True,
+)
+class _BadNumberShowsTheMailOfOthers(_ReadsIntoOneBuffer):
+    def malformed(self, keyword: str) -> bytes:
+        reply = super().malformed(keyword)
+        return self.with_buffer(reply) if self.state is State.TRANSACTION else reply

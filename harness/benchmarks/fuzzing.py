@@ -1,0 +1,130 @@
+"""Fuzzed commands a second, as ratios: goal 7 of the project's performance figures.
+
+`python harness/benchmarks/fuzzing.py [ROUNDS]`. The target is the reference server in a process
+of its own. The lines are drawn from the grammar once; the pairs are taken in turn in each round,
+so that a machine that drifts drifts for both.
+
+loop:  a hand-written loop that sends the same lines, and reads the reply to each
+batch: the same lines in one segment, split into replies without looking at them
+ours:  the session of the suite, pipelined: recorded, and judged by every rule (goal 0.3 of loop)
+"""
+
+import contextlib
+import itertools
+import socket
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from runs import served
+
+from pop3spec.fuzzing import grammar
+from pop3spec.fuzzing.draws import drawn
+from pop3spec.protocol.commands import is_multiline
+from pop3spec.protocol.replies import ReplyReader
+from pop3spec.rulebook.history import Filling
+from pop3spec.session import Recorder, open_session
+from pop3spec.stock import message
+from pop3spec.target import Account, Address, Target
+
+LINES = 1200
+BATCH = 60
+USER, PASSWORD = "user0", "a long password 0"
+
+
+def lines() -> list[bytes]:
+    """Lines that a client may send, as the grammar draws them."""
+    made = []
+    for octets in itertools.islice(drawn("benchmark", 1, grammar.SIZE), LINES // 10):
+        for at in range(grammar.HEAD, grammar.SIZE - grammar.WIDTH, grammar.WIDTH):
+            made.append(grammar.line(octets[at : at + grammar.WIDTH]))
+    return made[:LINES]
+
+
+def connected(address: Address) -> socket.socket:
+    """A raw session in the TRANSACTION state."""
+    sock = socket.create_connection((address.host, address.port))
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.sendall(f"USER {USER}\r\nPASS {PASSWORD}\r\n".encode())
+    with sock.makefile("rb") as replies:
+        for _ in range(3):
+            replies.readline()
+    return sock
+
+
+def loop(address: Address, sent: Sequence[bytes]) -> float:
+    """Seconds for a line at a time."""
+    with connected(address) as sock, sock.makefile("rb") as replies:
+        begun = time.perf_counter()
+        for line in sent:
+            sock.sendall(line)
+            status = replies.readline()
+            if status.startswith(b"+OK") and is_multiline(line):
+                while replies.readline() != b".\r\n":
+                    pass
+        return time.perf_counter() - begun
+
+
+def batch(address: Address, sent: Sequence[bytes]) -> float:
+    """Seconds for many lines at a time, of which the replies are only counted."""
+    with connected(address) as sock:
+        begun = time.perf_counter()
+        reader = ReplyReader()
+        for at in range(0, len(sent), BATCH):
+            some = sent[at : at + BATCH]
+            sock.sendall(b"".join(some))
+            for line in some:
+                while reader.next_reply(multiline=is_multiline(line)) is None:
+                    reader.feed(sock.recv(1 << 18))
+        return time.perf_counter() - begun
+
+
+def ours(address: Address, sent: Sequence[bytes]) -> float:
+    """Seconds for many lines at a time in a session that judges itself."""
+    account = Account(USER, PASSWORD)
+    target = Target(address, (account,), allow_cleartext=True)
+    filling = Filling(is_clean=True, is_distinct=True)
+    session = open_session(target, Recorder(), account=account, filling=filling, may_delete=True)
+    session.log_in(account)
+    begun = time.perf_counter()
+    for at in range(0, len(sent), BATCH):
+        some = sent[at : at + BATCH]
+        session.send_octets(b"".join(some))
+        for _ in some:
+            session.receive()
+    seconds = time.perf_counter() - begun
+    session.close()
+    return seconds
+
+
+def main(rounds: int) -> None:
+    """Print the rates and their ratios."""
+    sent = lines()
+    ways = {"loop": loop, "batch": batch, "ours": ours}
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    with tempfile.TemporaryDirectory() as directory:
+        folder = Path(directory)
+        with contextlib.ExitStack() as opened:
+            place = opened.enter_context(served(folder))
+            for number in range(3):
+                name = f"{1700000000 + number}.M{number}.benchmark"
+                text = message(f"benchmark-{number}", [b"line"] * (number + 1))
+                (folder / USER / "new" / name).write_bytes(text)
+            host, _, port = place.rpartition(":")
+            for _ in range(rounds):
+                for name, way in ways.items():
+                    seconds[name].append(way(Address(host, int(port)), sent))
+    rates = {name: LINES / statistics.median(taken) for name, taken in seconds.items()}
+    for name, rate in rates.items():
+        print(f"{name:<6} {rate:>8.0f} commands/s")
+    for name in ("loop", "batch"):
+        pairs = zip(seconds[name], seconds["ours"], strict=True)
+        ratio = statistics.median(other / own for other, own in pairs)
+        print(f"ours / {name:<6} {ratio:.2f}")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5)
