@@ -38,6 +38,10 @@ _PLACES = {
     Transport.TLS: IN_TLS,
 }
 
+# What a client uses in the AUTHORIZATION state alone, so that it has to learn of it there:
+# behind a proxy another server may announce it when the login is over.
+_BEFORE_LOGIN_ALONE = frozenset({"STLS", "SASL", "UTF8", "AUTH-RESP-CODE"})
+
 # Optional commands that a server without CAPA may have all the same.
 _OPTIONAL = {"TOP": "TOP 1 0", "UIDL": "UIDL"}
 
@@ -424,7 +428,12 @@ def _look_after_login(observed: Observed, session: Session) -> Observed:
     by_state = dict(observed.capabilities)
     if listed is not None:
         by_state[AFTER_LOGIN] = listed
-        features |= _features(listed)
+        is_known = observed.listed(observed.transport) is not None
+        features |= {
+            feature
+            for feature in _features(listed)
+            if not is_known or feature.split(" ")[0] not in _BEFORE_LOGIN_ALONE
+        }
     for feature, line in _OPTIONAL.items():
         if feature not in features and _is_offered(session, line):
             features.add(feature)

@@ -60,11 +60,11 @@ class Server(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     """Answers any GET."""
 
-    def do_GET(self) -> None:  # noqa: N802 - the base class's name
+    def do_GET(self) -> None:
         """One question of nginx."""
         assert isinstance(self.server, Server)
         self.send_response(200)
-        for name, value in answer(self.headers, self.server.settings).items():
+        for name, value in answer(dict(self.headers), self.server.settings).items():
             self.send_header(name, value)
         self.end_headers()
 
