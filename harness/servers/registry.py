@@ -8,6 +8,7 @@ from servers import (
     dovecot,
     dovecot_strict,
     fengtang,
+    m365proxy,
     mailutils,
     nginx,
     perdition,
@@ -30,6 +31,7 @@ _MODULES: tuple[Server, ...] = (
     nginx,
     twisted,
     fengtang,
+    m365proxy,
     voidpop,
 )
 
