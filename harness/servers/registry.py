@@ -16,6 +16,7 @@ from servers import (
     solid_pop3d,
     twisted,
     voidpop,
+    wildduck,
 )
 from servers.running import Server
 
@@ -30,6 +31,7 @@ _MODULES: tuple[Server, ...] = (
     perdition,
     nginx,
     twisted,
+    wildduck,
     fengtang,
     m365proxy,
     voidpop,
