@@ -2,7 +2,9 @@
 
 It asks Microsoft's web service who may log in and for the messages. A few lines of ours
 answer in its place, with honest sizes and unique-ids; everything that is said to a client
-is its own. It all runs as the user who starts it, who owns the Maildirs.
+is its own. It keeps the connection open after QUIT, so a session that waits for its end
+costs the whole time for a reply, which is short here. It all runs as the user who starts
+it, who owns the Maildirs.
 """
 
 import json
@@ -16,6 +18,7 @@ from servers.running import PROFILE, Running, new_accounts, write_profile
 NAME = "m365proxy"
 RELEASE = Release(NAME, "2.2.6")
 HOST = "127.0.0.1"
+TIMEOUTS = {"connect": "15s", "login": "30s", "reply": "2s"}
 
 
 def describe() -> str:
@@ -56,6 +59,7 @@ def up(state: Path) -> Running:
             ca=certificates.authority_in(state),
             profile=state / PROFILE,
             version=RELEASE.version,
+            timeouts=TIMEOUTS,
         )
     )
 

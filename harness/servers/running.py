@@ -3,13 +3,13 @@
 import json
 import secrets
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 USERS = ("alice", "bob", "carol", "dave")
-TIMEOUTS = {"connect": "15s", "login": "30s", "reply": "6s"}
+TIMEOUTS: Mapping[str, str] = {"connect": "15s", "login": "30s", "reply": "6s"}
 TLS_NAME = "localhost"
 PROFILE = "profile.yaml"
 
@@ -44,6 +44,7 @@ class Running:
     other_doors: tuple[str, ...] = ()
     restart: tuple[str, ...] = ()
     refuses_cleartext: bool = False
+    timeouts: Mapping[str, str] = field(default_factory=lambda: TIMEOUTS)
 
 
 class Server(Protocol):
@@ -81,7 +82,7 @@ def profile_text(running: Running) -> str:
         f"  - {{user: {json.dumps(account.user)}, password: {json.dumps(account.password)}}}"
         for account in running.accounts
     ]
-    timeouts = ", ".join(f"{name}: {value}" for name, value in TIMEOUTS.items())
+    timeouts = ", ".join(f"{name}: {value}" for name, value in running.timeouts.items())
     lines.append(f"timeouts: {{{timeouts}}}")
     if running.refuses_cleartext:
         lines.append("cleartext-logins: refused")
