@@ -2,7 +2,8 @@
 
 It keeps accounts and mail in MongoDB and Redis. A few lines of ours answer in their
 place, with honest sizes and unique-ids; everything that is said to a client is its own.
-It takes passwords without TLS, which it can be set to. It all runs as the user who starts
+It takes passwords without TLS and runs in four processes, both of which it can be set to:
+RETR 1.5 ends a process, and another is started for it. It all runs as the user who starts
 it, who owns the Maildirs.
 """
 

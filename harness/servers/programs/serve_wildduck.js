@@ -4,11 +4,14 @@
 //
 // Runs with one argument: a JSON file of settings, which says where the package is.
 
+const cluster = require('cluster');
 const crypto = require('crypto');
 const fs = require('fs');
 const path = require('path');
 const { createRequire } = require('module');
 const { Readable } = require('stream');
+
+const WORKERS = 4;
 
 const settings = JSON.parse(fs.readFileSync(process.argv[2], 'utf-8'));
 const POP3Server = createRequire(path.join(settings.package, 'package.json'))('./lib/pop3/server');
@@ -67,13 +70,24 @@ const options = {
     SNICallback: (name, done) => done(null, null)
 };
 
-for (const [port, secure] of [
-    [settings.tls_port, true],
-    [settings.port, false]
-]) {
-    const server = new POP3Server({ ...options, secure });
-    server.loggelf = () => undefined;
-    // It tells of each connection that broke in this way.
-    server.on('error', error => console.error(error.message));
-    server.listen(port, settings.host);
+function serve() {
+    for (const [port, secure] of [
+        [settings.tls_port, true],
+        [settings.port, false]
+    ]) {
+        const server = new POP3Server({ ...options, secure });
+        server.loggelf = () => undefined;
+        // It tells of each connection that broke in this way.
+        server.on('error', error => console.error(error.message));
+        server.listen(port, settings.host);
+    }
+}
+
+// A few processes, and another for each that dies, as its own main program has them: a
+// worker that a client has crashed takes the sessions of others with it.
+if (cluster.isPrimary) {
+    cluster.on('exit', () => cluster.fork());
+    Array.from({ length: WORKERS }, () => cluster.fork());
+} else {
+    serve();
 }
