@@ -14,7 +14,7 @@ from pathlib import Path
 from servers import certificates
 from servers.processes import free_ports, give_back, take, wait_for_greeting
 from servers.roots import Plan, Recipe, enter, install, restart_command
-from servers.running import PROFILE, Account, Running, new_accounts, write_profile
+from servers.running import PROFILE, Account, Running, long_accounts, new_accounts, write_profile
 from servers.stores import MAIL_GROUP, MAIL_OWNER, make_maildirs
 
 NAME = "dovecot"
@@ -116,7 +116,7 @@ def start_dovecot(
     """Start Dovecot on an address, with the settings that tell one profile from another."""
     version = install(RECIPE)
     state = take(state)
-    accounts = new_accounts()
+    accounts, long = new_accounts(), long_accounts()
     ports = port, tls_port, lmtp_port, imap_port = free_ports(4, host)
     mail, tls = state / "mail", state / "tls"
     tls.mkdir()
@@ -124,7 +124,10 @@ def start_dovecot(
     make_maildirs(mail, dict.fromkeys(users, MAIL_OWNER))
     plan = Plan(
         command=("/usr/sbin/dovecot", "-F"),
-        files={SETTINGS: _configuration(host, policy, ports), ACCOUNTS: passwords(accounts)},
+        files={
+            SETTINGS: _configuration(host, policy, ports),
+            ACCOUNTS: passwords((*accounts, *long)),
+        },
         binds={"/srv/mail": mail, certificates.PLACE: tls},
         prepare=certificates.MAKE_CERTIFICATE,
     )
@@ -145,6 +148,7 @@ def start_dovecot(
                 f"imap://{host}:{imap_port}",
             ),
             refuses_cleartext=refuses_cleartext,
+            sasl_accounts=long,
         )
     )
 

@@ -16,7 +16,7 @@ from servers import backend, certificates
 from servers.environments import PROGRAMS
 from servers.processes import free_ports, give_back, take, wait_for_greeting, wait_for_port
 from servers.roots import Plan, Recipe, enter, install, restart_command
-from servers.running import PROFILE, Running, new_accounts, write_profile
+from servers.running import PROFILE, Running, long_accounts, new_accounts, write_profile
 from servers.stores import MAIL_OWNER, make_maildirs
 
 NAME = "nginx"
@@ -61,7 +61,8 @@ def up(state: Path) -> Running:
     """Start nginx, what it asks and the Dovecot behind it, with their state in this directory."""
     version = install(RECIPE)
     state = take(state)
-    accounts = new_accounts()
+    accounts, long = new_accounts(), long_accounts()
+    everybody = (*accounts, *long)
     port, tls_port, backend_port, auth_port = free_ports(4, HOST)
     mail, tls = state / "mail", state / "tls"
     tls.mkdir()
@@ -71,7 +72,7 @@ def up(state: Path) -> Running:
         "port": auth_port,
         "server": backend.HOST,
         "server_port": backend_port,
-        "users": {account.user: account.password for account in accounts},
+        "users": {account.user: account.password for account in everybody},
     }
     (state / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
     configuration = CONFIGURATION.format(
@@ -85,7 +86,7 @@ def up(state: Path) -> Running:
     program = PROGRAMS / "serve_auth_http.py"
     plan = Plan(
         command=("/bin/sh", "-c", f"{backend.START}; exec /usr/sbin/nginx"),
-        files={"/etc/nginx/nginx.conf": configuration, **backend.files(backend_port, accounts)},
+        files={"/etc/nginx/nginx.conf": configuration, **backend.files(backend_port, everybody)},
         binds={"/srv/mail": mail, certificates.PLACE: tls},
         prepare=certificates.MAKE_CERTIFICATE,
         beside=(sys.executable, "-I", str(program), str(state / "settings.json")),
@@ -104,6 +105,7 @@ def up(state: Path) -> Running:
             profile=state / PROFILE,
             version=version,
             restart=restart_command(NAME, state),
+            sasl_accounts=long,
         )
     )
 

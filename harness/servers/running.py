@@ -12,6 +12,8 @@ USERS = ("alice", "bob", "carol", "dave")
 TIMEOUTS: Mapping[str, str] = {"connect": "15s", "login": "30s", "reply": "6s"}
 TLS_NAME = "localhost"
 PROFILE = "profile.yaml"
+# Octets of a name and of a password (RFC 4616, section 2).
+LONGEST = 255
 
 
 class LeftOutError(Exception):
@@ -45,6 +47,7 @@ class Running:
     restart: tuple[str, ...] = ()
     refuses_cleartext: bool = False
     timeouts: Mapping[str, str] = field(default_factory=lambda: TIMEOUTS)
+    sasl_accounts: tuple[Account, ...] = ()
 
 
 class Server(Protocol):
@@ -67,6 +70,14 @@ def new_accounts(users: Sequence[str] = USERS) -> tuple[Account, ...]:
     return tuple(Account(user, secrets.token_hex(10)) for user in users)
 
 
+def long_accounts() -> tuple[Account, ...]:
+    """An account with the longest name that PLAIN has to take, and one with such a password."""
+    return (
+        Account("longest-name-".ljust(LONGEST, "n"), secrets.token_hex(10)),
+        Account("longest-password", secrets.token_hex(LONGEST)[:LONGEST]),
+    )
+
+
 def profile_text(running: Running) -> str:
     """The target profile of a running server, as YAML."""
     # A JSON string is a YAML string too, so quoting needs no YAML library.
@@ -82,6 +93,12 @@ def profile_text(running: Running) -> str:
         f"  - {{user: {json.dumps(account.user)}, password: {json.dumps(account.password)}}}"
         for account in running.accounts
     ]
+    if running.sasl_accounts:
+        lines.append("sasl-accounts:")
+        lines += [
+            f"  - {{user: {account.user}, password: {account.password}, mechanisms: [PLAIN]}}"
+            for account in running.sasl_accounts
+        ]
     timeouts = ", ".join(f"{name}: {value}" for name, value in running.timeouts.items())
     lines.append(f"timeouts: {{{timeouts}}}")
     if running.refuses_cleartext:

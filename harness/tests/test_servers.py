@@ -26,6 +26,7 @@ from servers.running import (
     Server,
     ServerFailedError,
     address_in,
+    long_accounts,
     new_accounts,
     profile_text,
     write_profile,
@@ -118,6 +119,17 @@ def test_a_profile_names_the_hook_that_restarts_its_server(tmp_path: Path) -> No
 
     assert profile.hooks.restart == restart
     assert address_in(mine.profile) == ("127.0.0.1", 1110)
+
+
+def test_a_profile_has_the_longest_accounts_for_plain_alone(tmp_path: Path) -> None:
+    long = long_accounts()
+    mine = replace(running(tmp_path / "profile.yaml"), sasl_accounts=long)
+
+    profile = load_profile(write_profile(mine).profile)
+
+    told = [(each.user, each.password, each.mechanisms) for each in profile.sasl_accounts]
+    assert told == [(each.user, each.password, ("PLAIN",)) for each in long]
+    assert (len(long[0].user), len(long[1].password)) == (255, 255)
 
 
 def test_whoever_restarts_a_server_ends_its_processes_and_not_those_that_asked(
