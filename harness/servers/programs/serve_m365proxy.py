@@ -4,7 +4,9 @@ Runs in m365proxy's environment, with one argument: a JSON file of settings.
 """
 
 import asyncio
+import hashlib
 import json
+import os
 import re
 import ssl
 import sys
@@ -33,24 +35,29 @@ class Maildirs:
     async def list_messages(self, user: str) -> list[dict[str, Any]]:
         """The messages in the order of their names, with the sizes of what will be sent."""
         return [
-            {"id": path.name, "size": len(octets(path)), "etag": ""}
+            {"id": unique_id(path), "size": len(octets(path)), "etag": ""}
             for path in sorted(self._files(user), key=lambda path: path.name)
         ]
 
-    async def get_message_raw(self, user: str, name: str) -> bytes:
+    async def get_message_raw(self, user: str, identifier: str) -> bytes:
         """One message, as it came by SMTP."""
-        return octets(self._path(user, name))
+        return octets(self._path(user, identifier))
 
-    async def delete_message(self, user: str, name: str, _etag: str) -> bool:
+    async def delete_message(self, user: str, identifier: str, _etag: str) -> bool:
         """Remove one message."""
-        self._path(user, name).unlink()
+        self._path(user, identifier).unlink()
         return True
 
     def _files(self, user: str) -> list[Path]:
         return [path for part in ("cur", "new") for path in (self.mail / user / part).iterdir()]
 
-    def _path(self, user: str, name: str) -> Path:
-        return next(path for path in self._files(user) if path.name == name)
+    def _path(self, user: str, identifier: str) -> Path:
+        return next(path for path in self._files(user) if unique_id(path) == identifier)
+
+
+def unique_id(path: Path) -> str:
+    """Short, however long the name of the file is."""
+    return hashlib.sha256(os.fsencode(path.name)).hexdigest()
 
 
 def octets(path: Path) -> bytes:
