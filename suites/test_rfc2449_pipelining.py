@@ -242,7 +242,7 @@ def test_commands_behind_a_login_in_one_segment_are_answered(
     """Another process may go on with a session that has logged in, and with what waits."""
     run, layer = maildrop.run, maildrop.transport or maildrop.run.observed.transport
     need_pipelining(maildrop)
-    if "PIPELINING" not in (run.observed.announced_on(layer) or ()):
+    if "PIPELINING" not in (run.observed.listed(layer) or ()):
         not_applicable("PIPELINING is not offered before the login")
     if not entrance.announces(WAYS[way].needs, layer):
         not_applicable(f"{WAYS[way].needs} is not offered")

@@ -39,6 +39,9 @@ _PLACES = {
     Transport.TLS: IN_TLS,
 }
 
+# What a client uses in the AUTHORIZATION state alone, so that it has to learn of it there:
+# behind a proxy another server may announce it when the login is over.
+_BEFORE_LOGIN_ALONE = frozenset({"STLS", "SASL", "UTF8", "AUTH-RESP-CODE"})
 # Of a capability list no more is kept: tags, words behind one, and characters of a word.
 _MOST_TAGS, _MOST_WORDS, _LONGEST_WORD = 100, 100, 255
 
@@ -446,7 +449,12 @@ def _look_after_login(observed: Observed, session: Session) -> Observed:
     by_state = dict(observed.capabilities)
     if listed is not None:
         by_state[AFTER_LOGIN] = listed
-        features |= _features(listed)
+        is_known = observed.listed(observed.transport) is not None
+        features |= {
+            feature
+            for feature in _features(listed)
+            if not is_known or feature.split(" ")[0] not in _BEFORE_LOGIN_ALONE
+        }
     for feature, line in _OPTIONAL.items():
         if feature not in features and _is_offered(session, line):
             features.add(feature)

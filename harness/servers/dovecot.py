@@ -1,4 +1,4 @@
-"""Dovecot from Debian: Maildir, LMTP, STLS and implicit TLS, APOP and many SASL mechanisms.
+"""Dovecot from Debian: Maildir, LMTP, IMAP, STLS and implicit TLS, APOP and many SASL mechanisms.
 
 Open on purpose: clear-text passwords are allowed everywhere, connection limits are
 far away, and a failed login costs `auth_failure_delay` alone, since the penalty that
@@ -8,40 +8,39 @@ The mail belongs to one user id, MAIL_OWNER, which owns the directories below `m
 Whoever delivers as root hands each file to the owner of the Maildir directory.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from servers import certificates
 from servers.processes import free_ports, give_back, take, wait_for_greeting
 from servers.roots import Plan, Recipe, enter, install, restart_command
-from servers.running import PROFILE, Account, Running, new_accounts, write_profile
+from servers.running import PROFILE, Account, Running, long_accounts, new_accounts, write_profile
 from servers.stores import MAIL_GROUP, MAIL_OWNER, make_maildirs
 
 NAME = "dovecot"
-RECIPE = Recipe(NAME, ("dovecot-pop3d", "dovecot-lmtpd"))
+RECIPE = Recipe(NAME, ("dovecot-pop3d", "dovecot-imapd", "dovecot-lmtpd"))
 HOST = "127.0.0.1"
 ANONYMOUS = "anonymous"
+SETTINGS = "/etc/dovecot/dovecot.conf"
+ACCOUNTS = "/etc/dovecot/accounts"
 
 # An unknown or half-configured mechanism kills the whole auth process.
 MECHANISMS = "plain login apop cram-md5 digest-md5 scram-sha-1 scram-sha-256 anonymous"
 
 OPEN = "ssl = yes\ndisable_plaintext_auth = no\n"
 
-CONFIGURATION = """\
-protocols = pop3 lmtp
+# What every instance of ours has in common: accounts, store, and limits that are far away.
+GENERAL = """\
 listen = {host}
 base_dir = /run/dovecot
 log_path = /dev/stderr
-{policy}\
-ssl_cert = <{certificate}
-ssl_key = <{key}
-auth_mechanisms = {mechanisms}
 mail_location = maildir:/srv/mail/%u
 mail_max_userip_connections = 2000
 first_valid_uid = {owner}
 first_valid_gid = {group}
 passdb {{
   driver = passwd-file
-  args = username_format=%u /etc/dovecot/accounts
+  args = username_format=%u {accounts}
 }}
 userdb {{
   driver = static
@@ -59,6 +58,19 @@ service auth {{
 service pop3-login {{
   process_min_avail = 2
   process_limit = 2000
+}}
+service pop3 {{
+  process_limit = 2000
+}}
+"""
+
+CONFIGURATION = """\
+protocols = pop3 imap lmtp
+{policy}\
+ssl_cert = <{certificate}
+ssl_key = <{key}
+auth_mechanisms = {mechanisms}
+service pop3-login {{
   inet_listener pop3 {{
     port = {port}
   }}
@@ -67,8 +79,13 @@ service pop3-login {{
     ssl = yes
   }}
 }}
-service pop3 {{
-  process_limit = 2000
+service imap-login {{
+  inet_listener imap {{
+    port = {imap_port}
+  }}
+  inet_listener imaps {{
+    port = 0
+  }}
 }}
 service lmtp {{
   inet_listener lmtp {{
@@ -99,8 +116,8 @@ def start_dovecot(
     """Start Dovecot on an address, with the settings that tell one profile from another."""
     version = install(RECIPE)
     state = take(state)
-    accounts = new_accounts()
-    port, tls_port, lmtp_port = free_ports(3, host)
+    accounts, long = new_accounts(), long_accounts()
+    ports = port, tls_port, lmtp_port, imap_port = free_ports(4, host)
     mail, tls = state / "mail", state / "tls"
     tls.mkdir()
     users = (ANONYMOUS, *(account.user for account in accounts))
@@ -108,8 +125,8 @@ def start_dovecot(
     plan = Plan(
         command=("/usr/sbin/dovecot", "-F"),
         files={
-            "/etc/dovecot/dovecot.conf": _configuration(host, policy, (port, tls_port, lmtp_port)),
-            "/etc/dovecot/accounts": _passwords(accounts),
+            SETTINGS: _configuration(host, policy, ports),
+            ACCOUNTS: passwords((*accounts, *long)),
         },
         binds={"/srv/mail": mail, certificates.PLACE: tls},
         prepare=certificates.MAKE_CERTIFICATE,
@@ -126,28 +143,35 @@ def start_dovecot(
             profile=state / PROFILE,
             version=version,
             restart=restart_command(NAME, state),
-            other_doors=(f"lmtp://{host}:{lmtp_port}+maildir:{mail}/{{user}}",),
+            other_doors=(
+                f"lmtp://{host}:{lmtp_port}+maildir:{mail}/{{user}}",
+                f"imap://{host}:{imap_port}",
+            ),
             refuses_cleartext=refuses_cleartext,
+            sasl_accounts=long,
         )
     )
 
 
-def _configuration(host: str, policy: str, ports: tuple[int, int, int]) -> str:
-    port, tls_port, lmtp_port = ports
-    return CONFIGURATION.format(
-        host=host,
+def _configuration(host: str, policy: str, ports: Sequence[int]) -> str:
+    port, tls_port, lmtp_port, imap_port = ports
+    return general(host) + CONFIGURATION.format(
         policy=policy,
         port=port,
         tls_port=tls_port,
         lmtp_port=lmtp_port,
-        owner=MAIL_OWNER,
-        group=MAIL_GROUP,
+        imap_port=imap_port,
         mechanisms=MECHANISMS,
         certificate=certificates.CERTIFICATE,
         key=certificates.KEY,
     )
 
 
-def _passwords(accounts: tuple[Account, ...]) -> str:
-    # In the clear: APOP and the challenge mechanisms need the password itself.
+def general(host: str) -> str:
+    """The settings that every Dovecot of ours has in common."""
+    return GENERAL.format(host=host, accounts=ACCOUNTS, owner=MAIL_OWNER, group=MAIL_GROUP)
+
+
+def passwords(accounts: Sequence[Account]) -> str:
+    """The file ACCOUNTS, in the clear: APOP and the challenge mechanisms need it so."""
     return "".join(f"{account.user}:{{PLAIN}}{account.password}\n" for account in accounts)

@@ -8,11 +8,15 @@ from servers import (
     dovecot,
     dovecot_strict,
     fengtang,
+    m365proxy,
     mailutils,
+    nginx,
+    perdition,
     popa3d,
     solid_pop3d,
     twisted,
     voidpop,
+    wildduck,
 )
 from servers.running import Server
 
@@ -24,8 +28,12 @@ _MODULES: tuple[Server, ...] = (
     popa3d,
     mailutils,
     solid_pop3d,
+    perdition,
+    nginx,
     twisted,
+    wildduck,
     fengtang,
+    m365proxy,
     voidpop,
 )
 

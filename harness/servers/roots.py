@@ -67,6 +67,8 @@ class Plan:
     binds: Mapping[str, Path] = field(default_factory=dict)
     prepare: str = ""
     listen: str | None = None
+    # A program of ours that the server needs: outside the root, and ended with it.
+    beside: tuple[str, ...] = ()
 
 
 def cache_of(name: str) -> Path:
@@ -123,6 +125,8 @@ def enter(recipe: Recipe, state: Path, plan: Plan) -> None:
     if plan.prepare:
         (state / "prepare.sh").write_text(plan.prepare, encoding="utf-8")
         script += f"chroot root /bin/sh -eu < {shlex.quote(str(state / 'prepare.sh'))}\n"
+    if plan.beside:
+        script += f"{shlex.join(plan.beside)} &\n"
     script += f"exec {shlex.join(_command(plan))}\n"
     (state / SCRIPT).write_text(script, encoding="utf-8")
     _run_script(recipe.name, state)

@@ -3,15 +3,17 @@
 import json
 import secrets
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 USERS = ("alice", "bob", "carol", "dave")
-TIMEOUTS = {"connect": "15s", "login": "30s", "reply": "6s"}
+TIMEOUTS: Mapping[str, str] = {"connect": "15s", "login": "30s", "reply": "6s"}
 TLS_NAME = "localhost"
 PROFILE = "profile.yaml"
+# Octets of a name and of a password (RFC 4616, section 2).
+LONGEST = 255
 
 
 class LeftOutError(Exception):
@@ -44,6 +46,8 @@ class Running:
     other_doors: tuple[str, ...] = ()
     restart: tuple[str, ...] = ()
     refuses_cleartext: bool = False
+    timeouts: Mapping[str, str] = field(default_factory=lambda: TIMEOUTS)
+    sasl_accounts: tuple[Account, ...] = ()
 
 
 class Server(Protocol):
@@ -66,6 +70,14 @@ def new_accounts(users: Sequence[str] = USERS) -> tuple[Account, ...]:
     return tuple(Account(user, secrets.token_hex(10)) for user in users)
 
 
+def long_accounts() -> tuple[Account, ...]:
+    """An account with the longest name that PLAIN has to take, and one with such a password."""
+    return (
+        Account("longest-name-".ljust(LONGEST, "n"), secrets.token_hex(10)),
+        Account("longest-password", secrets.token_hex(LONGEST)[:LONGEST]),
+    )
+
+
 def profile_text(running: Running) -> str:
     """The target profile of a running server, as YAML."""
     # A JSON string is a YAML string too, so quoting needs no YAML library.
@@ -81,7 +93,13 @@ def profile_text(running: Running) -> str:
         f"  - {{user: {json.dumps(account.user)}, password: {json.dumps(account.password)}}}"
         for account in running.accounts
     ]
-    timeouts = ", ".join(f"{name}: {value}" for name, value in TIMEOUTS.items())
+    if running.sasl_accounts:
+        lines.append("sasl-accounts:")
+        lines += [
+            f"  - {{user: {account.user}, password: {account.password}, mechanisms: [PLAIN]}}"
+            for account in running.sasl_accounts
+        ]
+    timeouts = ", ".join(f"{name}: {value}" for name, value in running.timeouts.items())
     lines.append(f"timeouts: {{{timeouts}}}")
     if running.refuses_cleartext:
         lines.append("cleartext-logins: refused")

@@ -3,9 +3,11 @@
 Installs and starts servers, so it is asked for with POP3SPEC_REAL_SERVERS=1.
 """
 
+import imaplib
 import json
 import os
 import shlex
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,15 +17,19 @@ from pathlib import Path
 import pytest
 
 from pop3spec.maildrop import Door, DoorError
+from pop3spec.maildrop.access import Access
 from pop3spec.maildrop.doors import open_door
+from pop3spec.target import parse_address
 from servers import processes
 from servers.registry import SERVERS
-from servers.running import LeftOutError, Running
+from servers.running import TLS_NAME, Account, LeftOutError, Running
 
 CLONE = Path(__file__).resolve().parents[2]
 # What a door can spoil: contents, sizes, marks and what stays behind them.
 SCENARIOS = [f"scenarios/rfc1939/{name}.yaml" for name in ("retr", "listings", "update", "uidl")]
 ONE = b"Subject: one\r\n\r\nfirst\r\n"
+DOTS = b"Subject: dots\r\n\r\n.\r\n..\r\n\xff\r\nno line end"
+FOREIGN = b"Subject: theirs\r\n\r\nnot ours\r\n"
 
 pytestmark = pytest.mark.skipif(
     os.environ.get("POP3SPEC_REAL_SERVERS") != "1",
@@ -51,6 +57,44 @@ def up(name: str, state: Path) -> Iterator[Running]:
 def dovecot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with up("dovecot", tmp_path_factory.mktemp("dovecot") / "state") as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def cyrus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with up("cyrus", tmp_path_factory.mktemp("cyrus") / "state") as running:
+        yield running
+
+
+@pytest.fixture
+def dovecot_strict(tmp_path: Path) -> Iterator[Running]:
+    with up("dovecot-strict", tmp_path / "strict") as running:
+        yield running
+
+
+def imap_of(running: Running) -> str:
+    """The door that is a server's IMAP port."""
+    [spec] = {spec for spec in (running.maildrop, *running.other_doors) if spec.startswith("imap:")}
+    return spec
+
+
+def imap_door(running: Running, *, allow_delete: bool = False) -> Door:
+    access = Access(
+        {account.user: account.password for account in running.accounts},
+        context=lambda: ssl.create_default_context(cafile=running.ca),
+        server_name=TLS_NAME,
+    )
+    door = open_door(imap_of(running), allow_delete=allow_delete, access=access)
+    assert door is not None
+    return door
+
+
+def deliver_as_somebody_else(running: Running, account: Account) -> None:
+    address = parse_address(imap_of(running).removeprefix("imap://"))
+    with imaplib.IMAP4(address.host, address.port, timeout=20) as client:
+        if "LOGINDISABLED" in client.capabilities:
+            client.starttls(ssl._create_unverified_context())
+        client.login(account.user, account.password)
+        client.append("INBOX", "", "", FOREIGN)
 
 
 def agent(running: Running) -> str:
@@ -109,6 +153,39 @@ def test_a_delivery_serves_whole_files_of_scenarios(
     opened = open_door(door)
     assert opened is not None
     assert [opened.contents(account.user) for account in dovecot.accounts] == [[]] * 4
+
+
+@pytest.mark.parametrize("name", ["dovecot", "cyrus"])
+def test_an_imap_door_serves_whole_files_of_scenarios(
+    name: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    running: Running = request.getfixturevalue(name)
+
+    reasons = blocked(running, imap_of(running), tmp_path / "reports")
+
+    assert {reason for reason in reasons.values() if not is_about_the_door(reason)} == set()
+    door = imap_door(running)
+    assert [door.contents(account.user) for account in running.accounts] == [[]] * 4
+
+
+@pytest.mark.parametrize("name", ["dovecot", "dovecot_strict", "cyrus"])
+def test_an_imap_door_removes_its_own_messages_alone_unless_all_are_permitted(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    running: Running = request.getfixturevalue(name)
+    account = running.accounts[-1]
+    door = imap_door(running)
+    door.fill(account.user, [ONE, DOTS])
+    deliver_as_somebody_else(running, account)
+
+    assert door.contents(account.user) == [ONE, DOTS, FOREIGN]
+    door.clear(account.user)
+    assert door.contents(account.user) == [FOREIGN]
+    with pytest.raises(DoorError, match="holds 1 messages that the suite did not deliver"):
+        door.fill(account.user, [ONE])
+    assert door.contents(account.user) == [FOREIGN]
+    imap_door(running, allow_delete=True).fill(account.user, [])
+    assert door.contents(account.user) == []
 
 
 @pytest.mark.parametrize("kind", ["lmtp", "command"])

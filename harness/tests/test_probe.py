@@ -132,6 +132,19 @@ def test_capabilities_of_both_states_are_offered() -> None:
     }
 
 
+def test_what_a_proxy_does_not_announce_before_the_login_is_not_asked_of_it() -> None:
+    before = b"+OK\r\nTOP\r\nUSER\r\n.\r\n"
+    after = b"+OK\r\nTOP\r\nUIDL\r\nAUTH-RESP-CODE\r\nSASL PLAIN\r\n.\r\n"
+
+    observed, _ = looked(
+        (HELLO, "CAPA", before, *BYE), (HELLO, *LOGIN, "CAPA", after, *BYE), accounts=(ALICE,)
+    )
+
+    assert {"TOP", "UIDL", "USER"} <= observed.features
+    assert not {"AUTH-RESP-CODE", "SASL", "SASL PLAIN"} & observed.features
+    assert "AUTH-RESP-CODE" in observed.capabilities["TRANSACTION"]
+
+
 def test_a_busy_target_is_asked_again() -> None:
     after = (*NO_CAPA, "TOP 1 0", b"-ERR\r\n", "UIDL", b"-ERR\r\n")
 

@@ -1,8 +1,12 @@
 """The machinery around real servers; installing them is tried by running them."""
 
+import hashlib
+import hmac
+import http.client
 import json
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,6 +26,7 @@ from servers.running import (
     Server,
     ServerFailedError,
     address_in,
+    long_accounts,
     new_accounts,
     profile_text,
     write_profile,
@@ -114,6 +119,17 @@ def test_a_profile_names_the_hook_that_restarts_its_server(tmp_path: Path) -> No
 
     assert profile.hooks.restart == restart
     assert address_in(mine.profile) == ("127.0.0.1", 1110)
+
+
+def test_a_profile_has_the_longest_accounts_for_plain_alone(tmp_path: Path) -> None:
+    long = long_accounts()
+    mine = replace(running(tmp_path / "profile.yaml"), sasl_accounts=long)
+
+    profile = load_profile(write_profile(mine).profile)
+
+    told = [(each.user, each.password, each.mechanisms) for each in profile.sasl_accounts]
+    assert told == [(each.user, each.password, ("PLAIN",)) for each in long]
+    assert (len(long[0].user), len(long[1].password)) == (255, 255)
 
 
 def test_whoever_restarts_a_server_ends_its_processes_and_not_those_that_asked(
@@ -291,6 +307,61 @@ def test_a_command_that_makes_no_sense_is_refused(words: list[str]) -> None:
 
 def test_a_release_is_pinned() -> None:
     assert environments.Release("twisted", "1.2", "tls").requirement == "twisted[tls]==1.2"
+
+
+def test_without_node_a_server_from_npm_is_left_out_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    code = command_line.main(["up", "wildduck"])
+
+    assert code == 0
+    assert capsys.readouterr().out == "wildduck: left out: needs node, npm\n"
+
+
+@pytest.fixture
+def auth_http(tmp_path: Path) -> Iterator[http.client.HTTPConnection]:
+    """What nginx asks who may log in."""
+    [port] = processes.free_ports(1)
+    backend = {"server": "127.0.0.1", "server_port": 1110}
+    settings = {"host": "127.0.0.1", "port": port, "users": {"alice": "p@ss w%rd"}, **backend}
+    (tmp_path / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
+    state = processes.take(tmp_path / "state")
+    program = environments.PROGRAMS / "serve_auth_http.py"
+    processes.start(state, [sys.executable, "-I", program, tmp_path / "settings.json"])
+    try:
+        processes.wait_for_port(state, "127.0.0.1", port)
+        yield http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    finally:
+        processes.give_back(state)
+
+
+SALT = "<1896.697170952@localhost>"
+
+
+@pytest.mark.parametrize(
+    "method, secret, is_right",
+    [
+        ("plain", "p%40ss%20w%25rd", True),
+        ("plain", "p@ss", False),
+        ("apop", hashlib.md5(f"{SALT}p@ss w%rd".encode()).hexdigest(), True),
+        ("apop", "p%40ss%20w%25rd", False),
+        ("cram-md5", hmac.new(b"p@ss w%rd", SALT.encode(), "md5").hexdigest(), True),
+        ("cram-md5", hashlib.md5(f"{SALT}p@ss w%rd".encode()).hexdigest(), False),
+        ("external", "", False),
+    ],
+)
+def test_nginx_is_told_the_password_of_who_has_proved_to_know_it(
+    auth_http: http.client.HTTPConnection, method: str, secret: str, is_right: bool
+) -> None:
+    asked = {"Auth-Method": method, "Auth-User": "alice", "Auth-Pass": secret, "Auth-Salt": SALT}
+    auth_http.request("GET", "/", headers=asked)
+    answer = auth_http.getresponse()
+
+    assert (answer.getheader("Auth-Status") == "OK") == is_right
+    assert answer.getheader("Auth-Port") == ("1110" if is_right else None)
+    assert answer.getheader("Auth-Pass") == ("p@ss w%rd" if is_right else None)
 
 
 def test_another_recipe_is_another_installation() -> None:
