@@ -1,4 +1,4 @@
-"""The pop3spec command: run, rules, validate, diff, accept, report, serve."""
+"""The pop3spec command: run, rules, validate, diff, accept, report, certify, verify, serve."""
 
 import argparse
 import shutil
@@ -123,6 +123,30 @@ def _parser() -> argparse.ArgumentParser:
         "--output", type=Path, metavar="FILE", help="default: index.html beside RESULTS"
     )
     report.set_defaults(command=write_report)
+    certify = commands.add_parser("certify", help="a certificate, from a results.json")
+    certify.add_argument("results", type=Path, metavar="RESULTS", help="a results.json")
+    certify.add_argument(
+        "--product", required=True, metavar="NAME", help="what is certified: 'Product 3.2'"
+    )
+    certify.add_argument(
+        "--output", type=Path, metavar="DIR", help="default: the directory of RESULTS"
+    )
+    certify.add_argument(
+        "--key", type=Path, metavar="FILE", help="sign it with this private key (Ed25519, PEM)"
+    )
+    certify.set_defaults(command=issue_certificate)
+    verify = commands.add_parser("verify", help="hold a certificate against its results")
+    verify.add_argument("certificate", type=Path, metavar="CERTIFICATE", help="certificate.json")
+    verify.add_argument(
+        "--results", type=Path, metavar="FILE", help="default: results.json beside it"
+    )
+    verify.add_argument(
+        "--key", type=Path, metavar="FILE", help="it has to be signed by this key (Ed25519, PEM)"
+    )
+    verify.add_argument(
+        "--rerun", action="store_true", help="repeat the run as well, and compare the classes"
+    )
+    verify.set_defaults(command=verify_certificate)
     return parser
 
 
@@ -400,6 +424,79 @@ def serve_reference(options: argparse.Namespace) -> int:
             f"cannot listen on {options.host}:{options.port}: {error.strerror}"
         ) from error
     return 0
+
+
+# --- certify, verify ---
+
+
+def issue_certificate(options: argparse.Namespace) -> int:
+    """Write certificate.json and certificate.html."""
+    from pop3spec.certificate.files import issue, summary
+    from pop3spec.certificate.signature import KeyFileError
+    from pop3spec.report.results import ResultsError
+
+    directory = options.output or options.results.parent
+    try:
+        certificate = issue(options.results, options.product, directory, options.key)
+    except (ResultsError, KeyFileError) as error:
+        raise UsageError(str(error)) from error
+    except OSError as error:
+        raise UsageError(f"{directory}: {error.strerror or error}") from error
+    for line in summary(certificate):
+        print(line)
+    return 0
+
+
+def verify_certificate(options: argparse.Namespace) -> int:
+    """Say whether a certificate follows from its results; exit 1 where it does not."""
+    from pop3spec.certificate.signature import KeyFileError
+    from pop3spec.certificate.verify import CertificateError, problems
+
+    file = options.certificate
+    try:
+        found = list(problems(file, options.results or file.with_name("results.json"), options.key))
+    except KeyFileError as error:
+        raise UsageError(str(error)) from error
+    except CertificateError as error:
+        found = [str(error)]
+    for problem in found:
+        print(problem, file=sys.stderr)
+    if found:
+        return 1
+    print(f"{file}: holds")
+    return rerun(file) if options.rerun else 0
+
+
+def rerun(file: Path) -> int:
+    """Repeat the run of a certificate; exit 1 where a class comes out otherwise."""
+    import shlex
+    from tempfile import TemporaryDirectory
+
+    from pop3spec.certificate.issue import certificate_of, digest_of, lists_of
+    from pop3spec.certificate.verify import changed_classes, read_certificate
+    from pop3spec.report.results import ResultsError, read_results
+
+    certificate = read_certificate(file)
+    _, _, *words = shlex.split(certificate["repeat"])
+    words = [word for word in words if not word.startswith("--certify=")]
+    with TemporaryDirectory(prefix="pop3spec-") as directory:
+        code = run([*words, f"--report-dir={directory}", "-q"])
+        try:
+            results = read_results(Path(directory) / "results.json")
+        except ResultsError:
+            return code or 1
+        again = certificate_of(
+            results,
+            digest_of(Path(directory) / "results.json"),
+            certificate["product"],
+            lists_of(certificate),
+        )
+    changed = list(changed_classes(certificate, again))
+    for problem in changed:
+        print(problem, file=sys.stderr)
+    if not changed:
+        print(f"{file}: the run was repeated, and every class came out as before")
+    return 1 if changed else 0
 
 
 # --- report ---

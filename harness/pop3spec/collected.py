@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from hashlib import sha256
 from pathlib import Path
 
 from pop3spec.rulebook.rules import observation_ids, rulebook
@@ -15,6 +17,17 @@ def home() -> Path:
     """The directory that holds `scenarios/` and `suites/`: the clone, or the installed package."""
     package = Path(__file__).resolve().parent
     return package if (package / "scenarios").is_dir() else package.parent.parent
+
+
+@cache
+def scenarios_digest() -> str:
+    """A SHA-256 over all scenarios and suites of ours, and their names."""
+    root, digest = home(), sha256()
+    for path in sorted((*(root / "scenarios").rglob("*.yaml"), *(root / "suites").rglob("*.py"))):
+        octets = path.read_bytes()
+        digest.update(f"{path.relative_to(root).as_posix()} {len(octets)}\n".encode())
+        digest.update(octets)
+    return digest.hexdigest()
 
 
 @dataclass

@@ -33,6 +33,7 @@ OPTIONS: Sequence[tuple[str, dict[str, Any]]] = (
     ("max-failed-logins", {"metavar": "N", "help": "wrong logins for each account"}),
     ("reply-timeout", {"metavar": "SECONDS", "help": "for any reply"}),
     ("level", {"metavar": "must|should", "help": "the levels that fail the run"}),
+    ("certify", {"metavar": "PRODUCT", "help": "write a certificate for it: 'Product 3.2'"}),
     ("require-complete", {"action": "store_true", "help": "blocked MUST rules fail as well"}),
     ("jobs", {"metavar": "N", "help": "bound everything in flight"}),
     ("fuzz", {"metavar": "N|off", "help": "fuzzed examples for each property (default: 100)"}),

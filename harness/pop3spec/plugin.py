@@ -11,7 +11,7 @@ import shlex
 import sys
 import time
 import warnings
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache, partial
@@ -22,8 +22,15 @@ import pytest
 from _pytest.runner import runtestprotocol  # it has no public name
 
 from pop3spec import __version__, fixtures, fleet
+from pop3spec.certificate.files import issue, shortcomings, summary
 from pop3spec.claims import Claims, claim
-from pop3spec.collected import SUFFIXES, ScenarioFiles, home, with_transport
+from pop3spec.collected import (
+    SUFFIXES,
+    ScenarioFiles,
+    home,
+    scenarios_digest,
+    with_transport,
+)
 from pop3spec.connection import tls_context
 from pop3spec.deviations import check_records
 from pop3spec.liveness import Liveness, cut_short
@@ -65,7 +72,10 @@ if TYPE_CHECKING:
 _DEST = "pop3spec_"
 # Options that change nothing of a single scenario, and those that are told in another way.
 _NOT_REPLAYED = frozenset(
-    ("target", "account", "report-dir", "summary-md", "jobs", "level", "transcripts", "baseline")
+    (
+        *("target", "account", "report-dir", "summary-md", "jobs", "level", "transcripts"),
+        *("baseline", "certify"),
+    )
 )
 
 
@@ -106,6 +116,7 @@ class _State:
         self.claims = Claims()
         self.shares = fleet.Shares()
         self.problems: list[str] = []
+        self.certificate: Mapping[str, Any] = {}
 
     @property
     def is_worker(self) -> bool:
@@ -875,9 +886,13 @@ def _results(state: _State) -> Results:
     options = {
         name: value
         for name, _ in OPTIONS
-        if (value := state.settings.options.get(name.replace("-", "_"))) not in (None, False)
-        and name not in ("account", "target", "summary-md")
+        if (value := state.settings.options.get(name.replace("-", "_"))) is not None
+        and value is not False
+        and name not in ("account", "target", "summary-md", "certify")
     }
+    target = state.settings.target
+    if target is not None and target.tls.insecure:
+        options["insecure"] = True  # perhaps the profile says so
     return state.tally.results(
         target={
             "address": state.target_name,
@@ -888,6 +903,7 @@ def _results(state: _State) -> Results:
         seconds=time.monotonic() - state.begun,
         seed=state.settings.seed,
         options=options,
+        scenarios_digest=scenarios_digest(),
         masker=state.masker,
     )
 
@@ -905,6 +921,10 @@ def _write(state: _State, results: Results) -> None:
         if settings.summary_md is not None:
             append_file(settings.summary_md, job_summary(results).encode())
         state.is_reported = True
+        if settings.certify:
+            state.certificate = issue(
+                settings.report_dir / "results.json", settings.certify, settings.report_dir
+            )
     except OSError as error:
         state.problems.append(f"the reports cannot be written: {error}")
 
@@ -933,6 +953,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if count := len(results.observations):
         told = "1 observation" if count == 1 else f"{count} observations"
         terminalreporter.write_line(f"{told} where the RFCs leave freedom, in results.json")
+    if state.certificate:
+        terminalreporter.write_line(f"certificate for {state.certificate['product']}:")
+        for line in summary(state.certificate):
+            terminalreporter.write_line(inert(f"  {line}"))
     where = f"reports in {state.settings.report_dir}: {', '.join(WRITTEN)}"
     terminalreporter.write_line(
         f"seed {state.settings.seed}; {where if state.is_reported else 'no reports'}"
@@ -957,10 +981,14 @@ def _write_coloured(terminalreporter: pytest.TerminalReporter, line: str) -> Non
     terminalreporter.write(f"{line[place:]}\n")
 
 
-def pytest_report_header(config: pytest.Config) -> str:
-    """What is judged."""
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """What is judged, and what no certificate can say of it."""
     state = config.stash[_STATE]
-    return f"pop3spec {__version__}: {state.target_name}"
+    lacks = shortcomings(state.settings) if state.settings.certify else ()
+    return [
+        f"pop3spec {__version__}: {state.target_name}",
+        *(f"certificate: {each}" for each in lacks),
+    ]
 
 
 if sys.platform == "win32":  # pragma: no cover

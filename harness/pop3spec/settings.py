@@ -56,6 +56,7 @@ class Settings:
     allow_delete: bool = False
     known_deviations: tuple[KnownDeviation, ...] = ()
     baseline: Path | None = None
+    certify: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -144,6 +145,7 @@ def settings_from(given: Mapping[str, Any], environ: Mapping[str, str]) -> Setti
         allow_delete=bool(options.get("allow_delete")),
         known_deviations=profile.known_deviations,
         baseline=Path(options["baseline"]) if options.get("baseline") else None,
+        certify=options.get("certify") or "",
         options=options,
     )
 

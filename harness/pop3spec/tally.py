@@ -97,6 +97,7 @@ class Tally:
         seconds: float,
         seed: int,
         options: Mapping[str, Any],
+        scenarios_digest: str,
         masker: Masker,
     ) -> Results:
         """The results, without a secret in what the target said of itself."""
@@ -111,6 +112,7 @@ class Tally:
         return Results(
             version=__version__,
             rules_digest=rules_digest(),
+            scenarios_digest=scenarios_digest,
             target=told,
             started=started,
             seconds=seconds,

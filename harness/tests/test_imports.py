@@ -74,12 +74,16 @@ PARTS: Mapping[str, str] = {
     "deviations": "yamlfile target rulebook collected",
     "accept": "report target rulebook verdict yamlfile",
     "tally": "transcript rulebook verdict report",
+    "certificate": "yamlfile rulebook verdict report settings collected",
     "plugin": (
         "masking connection transcript target rulebook verdict scenario session maildrop probe"
         " settings run embedded fixtures report options collected deviations tally watching claims"
-        " fleet liveness"
+        " fleet liveness certificate"
     ),
-    "cli": "target rulebook scenario options collected reference register report deviations accept",
+    "cli": (
+        "target rulebook scenario options collected reference register report deviations accept"
+        " certificate"
+    ),
     "__main__": "cli",
     "__init__": "",
 }
@@ -88,7 +92,9 @@ PARTS: Mapping[str, str] = {
 LIBRARIES: Mapping[str, str] = {
     "yaml": "yamlfile",
     "junit_xml": "report/junit",
-    "jinja2": "report/page",
+    "jinja2": "report/page certificate/page",
+    "jsonschema": "certificate/verify",
+    "cryptography": "certificate/signature",
     "pytest": "plugin fixtures watching cli",
     "_pytest": "plugin",  # for a type, and to run a test once more
     "scramp": "sasl/scram",

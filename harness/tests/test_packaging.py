@@ -50,7 +50,7 @@ def test_the_wheel_holds_all_that_the_package_needs(wheel: Path) -> None:
         held = set(archive.namelist())
 
     package = home() / "harness" / "pop3spec"
-    kinds = ("*.py", "*.yaml", "*.ini", "*.jinja", "*.css", "*.js", "py.typed")
+    kinds = ("*.py", "*.yaml", "*.ini", "*.jinja", "*.css", "*.js", "*.json", "py.typed")
     wanted = {f"pop3spec/{name}" for name in below(package, *kinds)}
     wanted |= {f"pop3spec/scenarios/{name}" for name in below(home() / "scenarios", "*")}
     wanted |= {f"pop3spec/suites/{name}" for name in below(home() / "suites", "*")}

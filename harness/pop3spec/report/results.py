@@ -39,7 +39,7 @@ class Results:
 
     `target` is what was observed of it, `observations` are `{"id", "value"}`. Times are
     aware of their zone, `seconds` is the wall time of the run. `whole_files` are the files
-    of which nothing was left out.
+    of which nothing was left out, `scenarios_digest` is of the scenarios and suites there were.
     """
 
     version: str
@@ -54,6 +54,7 @@ class Results:
     capabilities: tuple[Cell, ...] = ()
     observations: tuple[Mapping[str, Any], ...] = ()
     whole_files: frozenset[str] = frozenset()
+    scenarios_digest: str = ""
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Self:
@@ -71,13 +72,17 @@ class Results:
             capabilities=tuple(map(Cell.from_data, data.get("capabilities", ()))),
             observations=tuple(data.get("observations", ())),
             whole_files=frozenset(data.get("whole_files", ())),
+            scenarios_digest=data["suite"].get("scenarios_digest", ""),
         )
 
     def to_data(self) -> Data:
         """What results.json says: plain data, safe to print."""
-        document = {
+        suite = {"version": self.version, "rules_digest": self.rules_digest}
+        if self.scenarios_digest:
+            suite["scenarios_digest"] = self.scenarios_digest
+        document: Data = {
             "schema": SCHEMA,
-            "suite": {"version": self.version, "rules_digest": self.rules_digest},
+            "suite": suite,
             "target": self.target,
             "started": utc_time(self.started),
             "seconds": round(self.seconds, 3),
@@ -126,7 +131,8 @@ def _check(results: Results) -> None:
     # What is made from results trusts the types, and the file may be anybody's.
     findings = [finding for row in results.scenarios for finding in row.findings]
     of_text = (
-        ("suite", results.version, results.rules_digest, *results.whole_files),
+        ("suite", results.version, results.rules_digest, results.scenarios_digest),
+        ("file", *results.whole_files),
         *(("rule", rule.id, rule.title, *rule.scenarios) for rule in results.rules),
         *(
             ("finding", each.rule, each.got, each.expected, each.where, each.command)

@@ -1,0 +1,1 @@
+"""Certificates: frozen lists of requirements, what a run's results say of each, and its check."""
