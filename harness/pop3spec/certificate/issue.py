@@ -120,16 +120,21 @@ def _own_files() -> set[str]:
     return {file.relative_to(root).as_posix() for file in files}
 
 
+# In a whole run nothing exercises a rule about what the server does not have.
+_WITHOUT_OCCASION = (Verdict.NOT_APPLICABLE, Verdict.UNTESTED)
+
+
 def _class_of(
     listed: RequirementList, rules: Mapping[str, RuleRow], obstacles: Collection[str]
 ) -> Data:
     required = {id: _verdict(rules.get(id)) for id in listed.required}
     offered = {id: _verdict(rules.get(id)) for id in listed.where_offered}
     absent = [id for id, verdict in required.items() if verdict is Verdict.NOT_APPLICABLE]
+    idle = [id for id, verdict in offered.items() if verdict in _WITHOUT_OCCASION]
     wrong = [
         id
         for id, verdict in (required | offered).items()
-        if verdict not in (Verdict.PASS, Verdict.NOT_APPLICABLE)
+        if verdict is not Verdict.PASS and id not in (*absent, *idle)
     ]
     if absent:
         status = Status.NOT_APPLIED_FOR
@@ -146,9 +151,7 @@ def _class_of(
         "status": status,
         "held": sum(verdict is Verdict.PASS for verdict in (required | offered).values()),
         "of": len(required) + len(offered),
-        "not_applicable": [
-            id for id, verdict in offered.items() if verdict is Verdict.NOT_APPLICABLE
-        ],
+        "not_applicable": idle,
         "missing": [
             {"rule": id, "verdict": (required | offered)[id].value} for id in (*absent, *wrong)
         ],
