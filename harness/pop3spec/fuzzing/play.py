@@ -81,6 +81,7 @@ class _Side:
     model: SessionModel
     maildrop: int
     is_leaving: bool = False
+    is_disturbed: bool = False  # somebody else changed its maildrop
 
 
 @dataclass(eq=False)
@@ -195,9 +196,29 @@ class Play:
         if self.is_over:
             return
         self.played.append(step)
-        found = len(self.recorder.findings)
+        found, side = len(self.recorder.findings), self._sides.get(step.session)
         _DOES[step.act](self, step)
+        if side is not None and self._gave_up(side):
+            # No RFC says what becomes of a session whose mail somebody else takes away.
+            del self.recorder.findings[found:]
+            self.accusations = [
+                each for each in self.accusations if each.step != len(self.played) - 1
+            ]
+            self.is_over = True
+            return
         self._take_findings(found, len(self.played) - 1)
+
+    def _gave_up(self, side: _Side) -> bool:
+        """The server closed a session whose maildrop was changed behind its back."""
+        if not side.is_disturbed:
+            return False
+        own = [each for each in self.recorder.transcript if each.session == side.session.name]
+        return any(each.is_closed and each.reply is None for each in own[-2:])
+
+    def _disturb(self, place: int, but: _Side | None = None) -> None:
+        for side in self._sides.values():
+            if side.maildrop == place and side is not but:
+                side.is_disturbed = True
 
     def _take_findings(self, since: int, step: int) -> None:
         for finding in self.recorder.findings[since:]:
@@ -380,6 +401,7 @@ class Play:
         if exchange.is_err and side.session.is_open:
             return
         side.model.ended(Ending.QUIT if exchange.is_ok else Ending.UNSURE)
+        self._disturb(side.maildrop, side)
         self._left[side.maildrop] = "QUIT" if exchange.is_ok else "break"
         self._look_for_missing(side.maildrop)
 
@@ -443,6 +465,8 @@ class Play:
         self._delivered[step.maildrop] += 1
         drop = self._drops[step.maildrop]
         drop.deliver(letter(key, step.maildrop))
+        if self.run.door is not None and self.run.door.name.startswith("mbox:"):
+            self._disturb(step.maildrop)  # the one file of the server's session is another one
         self.models[step.maildrop].deliver(key)
 
     def _empty(self, step: Step) -> None:
@@ -457,6 +481,7 @@ class Play:
         for side in self._sides.values():
             if side.maildrop == step.maildrop:
                 side.session.expect_change()
+        self._disturb(step.maildrop)
         self.models[step.maildrop].empty()
 
     # --- The end ---
