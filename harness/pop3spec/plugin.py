@@ -22,7 +22,6 @@ import pytest
 from _pytest.runner import runtestprotocol  # it has no public name
 
 from pop3spec import __version__, fixtures, fleet
-from pop3spec.certificate.files import issue, shortcomings, summary
 from pop3spec.claims import Claims, claim
 from pop3spec.collected import (
     SUFFIXES,
@@ -922,6 +921,8 @@ def _write(state: _State, results: Results) -> None:
             append_file(settings.summary_md, job_summary(results).encode())
         state.is_reported = True
         if settings.certify:
+            from pop3spec.certificate.files import issue  # only where one is asked for
+
             state.certificate = issue(
                 settings.report_dir / "results.json", settings.certify, settings.report_dir
             )
@@ -954,6 +955,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         told = "1 observation" if count == 1 else f"{count} observations"
         terminalreporter.write_line(f"{told} where the RFCs leave freedom, in results.json")
     if state.certificate:
+        from pop3spec.certificate.files import summary
+
         terminalreporter.write_line(f"certificate for {state.certificate['product']}:")
         for line in summary(state.certificate):
             terminalreporter.write_line(inert(f"  {line}"))
@@ -984,11 +987,12 @@ def _write_coloured(terminalreporter: pytest.TerminalReporter, line: str) -> Non
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """What is judged, and what no certificate can say of it."""
     state = config.stash[_STATE]
-    lacks = shortcomings(state.settings) if state.settings.certify else ()
-    return [
-        f"pop3spec {__version__}: {state.target_name}",
-        *(f"certificate: {each}" for each in lacks),
-    ]
+    told = [f"pop3spec {__version__}: {state.target_name}"]
+    if state.settings.certify:
+        from pop3spec.certificate.files import shortcomings
+
+        told += (f"certificate: {each}" for each in shortcomings(state.settings))
+    return told
 
 
 if sys.platform == "win32":  # pragma: no cover

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from pop3spec.report.breaches import Breach, breaches
 from pop3spec.report.counts import COLUMNS, rule_counts, verdict_name
-from pop3spec.report.markdown import cell, code, words
+from pop3spec.report.markdown import cell, code, table, words
 from pop3spec.report.results import Results, utc_time
 from pop3spec.report.rows import FindingRow, RuleRow, fails_run, ordered, severity
 from pop3spec.report.summary import incomplete_rules, reasons, scenario_counts
@@ -65,7 +65,7 @@ def _head(results: Results) -> Iterator[str]:
     yield f"{words(scenario_counts(results.scenarios))}."
     yield words(incomplete_rules(rules))
     yield ""
-    yield from _table(
+    yield from table(
         ("rules", "level", *map(verdict_name, COLUMNS)),
         [
             (words(name), level.value, *(str(of_verdict[verdict]) for verdict in COLUMNS))
@@ -100,13 +100,6 @@ def _decides(finding: FindingRow, rules: dict[str, RuleRow], level: Level) -> bo
     if severity(finding, rules) is Verdict.FAIL:
         return True
     return level is Level.SHOULD and not finding.rule.startswith("practice-")
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(head)} |"
-    yield "|" + " --- |" * len(head)
-    for row in rows:
-        yield f"| {' | '.join(row)} |"
 
 
 # --- The broken rules ---
@@ -195,7 +188,7 @@ def _capabilities(results: Results) -> Iterator[str]:
     places = [place for place in PLACES if any(place in row for row in marks.values())]
     if not marks:
         return
-    yield from _table(
+    yield from table(
         ("capability", *(PLACE_NAMES[place] for place in places)),
         [
             (cell(name, 60), *(row.get(place, Mark.ABSENT).value for place in places))

@@ -1,6 +1,7 @@
 """Text that stays text in Markdown, as GitHub and GitLab render it."""
 
 import re
+from collections.abc import Iterable, Sequence
 
 from pop3spec.report.text import one_line, visible
 
@@ -24,6 +25,12 @@ def code(text: str, language: str = "") -> str:
     longest = max(map(len, _FENCE.findall(shown)), default=2)
     fence = "`" * (longest + 1)
     return f"\n{fence}{language}\n{shown}\n{fence}\n"
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """A table as lines; what stands in its cells is safe already."""
+    lines = (heads, ["---"] * len(heads), *rows)
+    return [f"| {' | '.join(line)} |" for line in lines]
 
 
 def words(text: str) -> str:

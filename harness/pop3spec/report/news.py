@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from pop3spec.report.changes import Change, Changes, Direction, Kind
+from pop3spec.report.markdown import table
 from pop3spec.report.results import Results, utc_time
 from pop3spec.report.text import one_line
 
@@ -77,7 +78,7 @@ def _where(results: Results) -> str:
 def as_markdown(old: Results, new: Results, found: Changes) -> str:
     """The changes as tables of GitHub's and GitLab's Markdown."""
     lines = ["# What changed", ""]
-    lines += _table(
+    lines += table(
         ("", "target", "started", "pop3spec"),
         [
             (
@@ -95,7 +96,7 @@ def as_markdown(old: Results, new: Results, found: Changes) -> str:
     for direction in Direction:
         if group := found.of(direction):
             lines += ["", f"## {_HEADS[direction]} ({len(group)})", ""]
-            lines += _table(("what", "id", "before", "after", "note"), map(_cells, gathered(group)))
+            lines += table(("what", "id", "before", "after", "note"), map(_cells, gathered(group)))
     if not found.all:
         lines += ["", "Nothing changed."]
     return "\n".join(lines)
@@ -104,11 +105,6 @@ def as_markdown(old: Results, new: Results, found: Changes) -> str:
 def _cells(change: Change) -> Sequence[str]:
     texts = (change.id, change.before, change.after, change.note)
     return (change.kind.value, *map(code, texts))
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    lines = (heads, ["---"] * len(heads), *rows)
-    return [f"| {' | '.join(line)} |" for line in lines]
 
 
 def code(text: str) -> str:
