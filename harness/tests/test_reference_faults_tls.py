@@ -28,6 +28,7 @@ from pop3spec.reference import ReferenceServer
 OK = rb"\+OK"
 FATAL_ALERT = bytes.fromhex("15030300020228")
 SOON = 0.4
+LATE = 1.0
 
 
 def garbage_for_a_hello(client: RawClient) -> bytes:
@@ -165,7 +166,7 @@ SCRIPTS: dict[str, Script] = {
     "failed-negotiation-counts-as-tls": Script(rb"active already", clear(garbage_for_a_hello)),
     "alert-of-the-client-is-waited-out": Script(rb"<silence>", clear(alert_behind_the_hello)),
     "hint-behind-stls": Script(rb"our own", clear(ask("STLS"), listen(SOON))),
-    "slow-client-is-reminded-of-tls": Script(rb"waiting", clear(ask("STLS"), listen(SOON))),
+    "slow-client-is-reminded-of-tls": Script(rb"waiting", clear(ask("STLS"), listen(LATE))),
     # what came in the clear
     "commands-survive-stls": Script(rb"\n\+OK send", behind_stls(b"STLS\r\nUSER alice\r\n")),
     "half-a-line-survives-stls": Script(rb"\n\+OK capa", behind_stls(b"STLS\r\nCA")),

@@ -19,7 +19,8 @@ TABLE = FaultTable()
 fault = TABLE.fault
 
 # Seconds after which a client with patience has given up, or is slow.
-_LONG, _SLOW = 60.0, 0.2
+# How long is waited for a client: for ever, a moment, and longer than one on a busy machine needs.
+_LONG, _SLOW, _LATE = 60.0, 0.2, 0.6
 
 
 class ClearAgain(Wire):
@@ -256,7 +257,7 @@ class _HintBehindStls(Session):
 
 class _Impatient(Wire):
     def secure(self, tls: ServerTls) -> Security:
-        if not select.select([self._socket], [], [], _SLOW)[0]:
+        if not select.select([self._socket], [], [], _LATE)[0]:
             self.send(b"-ERR still waiting for TLS" + CRLF)
         return super().secure(tls)
 
