@@ -42,13 +42,14 @@ SCENARIO = """\
 """
 
 EMPTY_BODIES = """\
-from pop3spec import plugin
+from pop3spec.plugin.collecting import YamlItem
+from pop3spec.plugin.state import OUTCOME
 from pop3spec.verdict import Outcome, Verdict
 from pop3spec.run import Run
 Run.start = lambda self, *jobs: None
 def runtest(self):
-    self.stash[plugin._OUTCOME] = Outcome(Verdict.PASS)
-plugin.YamlItem.runtest = runtest
+    self.stash[OUTCOME] = Outcome(Verdict.PASS)
+YamlItem.runtest = runtest
 """
 
 

@@ -163,7 +163,8 @@ def test_a_wrong_password_is_told_without_it(
 # What breaks down, where: the words of the error hold the password.
 CRASH = """\
 import os, threading
-from pop3spec import plugin, runner, session
+from pop3spec import runner, session
+from pop3spec.plugin import collecting, ending
 
 def crash(*words, **more):
     password = os.environ["CANARY"]
@@ -181,12 +182,12 @@ if where == "probe":
 elif where == "scenario":
     runner._Run._follow_steps = crash
 elif where == "reports":
-    plugin._results = crash
+    ending._results = crash
 elif where == "collection":
-    plugin.YamlFile.collect = crash
+    collecting.YamlFile.collect = crash
 elif where == "thread":
-    kept = plugin.YamlItem.runtest
-    plugin.YamlItem.runtest = in_thread
+    kept = collecting.YamlItem.runtest
+    collecting.YamlItem.runtest = in_thread
 """
 
 

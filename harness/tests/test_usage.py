@@ -438,7 +438,7 @@ def test_a_target_that_goes_away_is_exit_code_6(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Asking again is what takes long, and is not what this is about.
-    monkeypatch.setattr("pop3spec.plugin.Run", functools.partial(Run, back_off=(0.01,)))
+    monkeypatch.setattr("pop3spec.plugin.state.Run", functools.partial(Run, back_off=(0.01,)))
     names = [f"{letter}.yaml" for letter in "abcd"]
     for name in names:
         (tmp_path / name).write_text(SCENARIO)
