@@ -8,10 +8,7 @@ from typing import Any
 import pytest
 
 from pop3spec import fixtures
-from pop3spec.collected import (
-    SUFFIXES,
-    with_transport,
-)
+from pop3spec.collected import SUFFIXES, with_transport
 from pop3spec.plugin.state import OUTCOME, STATE
 from pop3spec.plugin.verdicts import Judged, python_row, raise_for, shown_file
 from pop3spec.report.rows import ScenarioRow

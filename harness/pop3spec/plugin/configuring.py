@@ -6,9 +6,7 @@ from pathlib import Path
 import pytest
 
 from pop3spec import __version__, fixtures, fleet
-from pop3spec.collected import (
-    ScenarioFiles,
-)
+from pop3spec.collected import ScenarioFiles
 from pop3spec.deviations import check_records
 from pop3spec.maildrop import DoorError
 from pop3spec.maildrop.doors import open_door

@@ -6,9 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pop3spec.collected import (
-    scenarios_digest,
-)
+from pop3spec.collected import scenarios_digest
 from pop3spec.options import OPTIONS
 from pop3spec.plugin.state import STATE, State
 from pop3spec.report.exit_code import ExitCode, exit_code

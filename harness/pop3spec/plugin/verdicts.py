@@ -5,9 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pop3spec.collected import (
-    home,
-)
+from pop3spec.collected import home
 from pop3spec.plugin.state import STATE, State
 from pop3spec.report.rows import ScenarioRow, Standing, fails_run
 from pop3spec.report.summary import STANDINGS, failure_text
