@@ -53,7 +53,9 @@ def _parser() -> argparse.ArgumentParser:
         help="judge a server: run [HOST:PORT] [PATH ...] [options as for pytest]",
     )
     rules = commands.add_parser("rules", help="the register of rules, and of what is excluded")
-    rules.add_argument("id", nargs="?", metavar="RULE", help="this rule whole, with its faults")
+    rules.add_argument(
+        "id", nargs="?", metavar="RULE", help="this rule whole: the reason, the mend, what tests it"
+    )
     rules.add_argument("--json", action="store_true", help="as JSON")
     rules.add_argument("--rfc", metavar="NAME", help="only of this RFC, or of practice or robust")
     rules.add_argument("--level", choices=("must", "should", "may"), help="only of this level")

@@ -1,16 +1,19 @@
 """The register: the clauses of the RFCs, and by how many faults each rule is proven.
 
-It lays the rulebook and the table of faults side by side, as text for a person
-who reads the RFC and as data for programs. What the rules say, it leaves to them.
+It lays the rulebook, the advice on it and the table of faults side by side, as text for
+a person who reads the RFC and as data for programs. What the rules say, it leaves to them.
 """
 
 import json
+import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from pop3spec.about import scenarios_about, suites_about
+from pop3spec.rulebook.advice import advice
 from pop3spec.rulebook.rules import (
     Excluded,
     Level,
@@ -194,6 +197,12 @@ def find(name: str) -> ListedRule | Observation:
     return found
 
 
+def observed_with(rule: Rule) -> tuple[Observation, ...]:
+    """What is observed where the rule leaves off: the observations that its note names."""
+    named = set(re.findall(r"[\w-]+", rule.note))
+    return tuple(observation for observation in observations() if observation.id in named)
+
+
 # --- As data ---
 
 
@@ -226,6 +235,8 @@ def _data(listed: ListedRule | Excluded | Observation) -> dict[str, Any]:
         "basis": rule.basis.value,
         "summary": rule.summary,
         "note": rule.note,
+        "matters": advice()[rule.id].matters,
+        "fix": advice()[rule.id].fix,
         "proof": listed.proof.value,
         "faults": [
             {"name": fault.name, "edge": fault.edge, "copies": fault.copies}
@@ -247,6 +258,12 @@ def as_json(chosen: Register | ListedRule | Observation) -> str:
         }
     else:
         data = _data(chosen)
+        if isinstance(chosen, ListedRule):
+            data |= {
+                "observed": [observation.id for observation in observed_with(chosen.rule)],
+                "scenarios": list(scenarios_about(chosen.rule.id)),
+                "suites": list(suites_about(chosen.rule.id)),
+            }
     return json.dumps(data, indent=2, ensure_ascii=False)
 
 
@@ -358,7 +375,18 @@ def _page_lines(entry: ListedRule | Observation, width: int | None) -> Iterable[
     yield from _wrapped(rule.summary, width, "  ")
     if rule.note:
         yield from _wrapped(f"Note: {rule.note}", width, "  ")
+    for observation in observed_with(rule):
+        yield from _wrapped(f"Observed as {observation.id}: {observation.summary}", width, "  ")
+    yield from _wrapped(f"Why it matters: {advice()[rule.id].matters}", width, "  ")
+    yield from _wrapped(f"Typical fix: {advice()[rule.id].fix}", width, "  ")
     yield f"{entry.proof.value}: {entry.state_of_proof.removeprefix('unproven: ')}"
     for fault in entry.faults:
         yield f"  {fault.name}{' (at an edge)' if fault.edge else ''}"
         yield from _wrapped(fault.copies, width, "    ")
+    scenarios, suites = scenarios_about(rule.id), suites_about(rule.id)
+    if not scenarios and not suites:
+        yield "no scenario is about it alone: it is judged wherever it shows"
+    for noun, about in (("scenario", scenarios), ("suite", suites)):
+        if about:
+            yield f"{_counted(len(about), noun)} about it"
+            yield from (f"  {name}" for name in about)

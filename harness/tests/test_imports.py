@@ -55,7 +55,8 @@ PARTS: Mapping[str, str] = {
     "embedded": "target maildrop reference",
     # What people see.
     "report": "protocol rulebook verdict",
-    "register": "yamlfile rulebook reference",
+    "about": "collected",
+    "register": "yamlfile rulebook reference about",
     "fixtures": (
         "target rulebook verdict stock session maildrop accounts schedule settings run embedded"
         " hooks"

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from command import apart, here
 
+from pop3spec.about import scenarios_about, suites_about
 from pop3spec.collected import home
 from pop3spec.reference.faults import FAULTS
 from pop3spec.reference.faults.fault import Fault
 from pop3spec.register import ListedRule, Proof, Register, as_text, find, register
+from pop3spec.rulebook.advice import advice
 from pop3spec.rulebook.rules import (
     Basis,
     Level,
@@ -259,6 +261,37 @@ def test_an_id_shows_the_rule_whole() -> None:
     ]
 
 
+def test_an_id_tells_why_the_rule_matters_and_how_it_is_mended() -> None:
+    told = advice()["rfc1939-3-autologout"]
+
+    page, entry = printed(told.rule), data(told.rule)
+
+    assert f"\n  Why it matters: {told.matters}\n  Typical fix: {told.fix}\n" in page
+    assert (entry["matters"], entry["fix"]) == (told.matters, told.fix)
+    assert "Observed as autologout-before-login: How long a session may be silent" in page
+    assert entry["observed"] == ["autologout-before-login"]
+
+
+def test_an_id_tells_what_is_about_the_rule() -> None:
+    page, entry = printed("rfc1939-3-byte-stuffing"), data("rfc1939-3-byte-stuffing")
+    suite = "suites/test_rfc1939_autologout.py"
+
+    named = [name for name in entry["scenarios"] if f"\n  {name}\n" in page]
+    assert "rfc1939/byte-stuffing::first-octet" in named == entry["scenarios"]
+    assert f"{len(named)} scenarios about it\n" in page
+    assert f"1 suite about it\n  {suite}\n" in printed("rfc1939-3-autologout-silent")
+    assert data("rfc1939-3-autologout-silent")["suites"] == [suite]
+    assert data("rfc1939-3-status-indicator")["scenarios"] == []
+    assert "no scenario is about it alone" in printed("rfc1939-3-status-indicator")
+
+
+def test_what_is_about_a_rule_is_not_about_those_that_begin_like_it() -> None:
+    assert "suites/test_rfc1939_autologout.py" in suites_about("rfc1939-3-autologout-reset")
+    assert not suites_about("rfc1939-3-auto")
+    assert "rfc1939/rset::noop" in scenarios_about("rfc1939-5-noop")
+    assert not set(scenarios_about("rfc1939-5-noop")) & set(scenarios_about("rfc1939-5-noop-state"))
+
+
 def test_an_id_shows_an_observation() -> None:
     [first, *_] = observations()
 
@@ -300,10 +333,10 @@ def test_the_data_have_everything_in_a_fixed_form() -> None:
         *("clauses", "rules", "proven", "excluded", "observations"),
     ]
     forms = {kind: {tuple(entry) for entry in everything[kind]} for kind in list(everything)[3:]}
-    common = ("rfc", "section", "source")
+    common, advice_keys = ("rfc", "section", "source"), ("matters", "fix")
     assert forms == {
         "rules": {
-            ("id", *common, "level", "basis", "summary", "note", "proof", "faults"),
+            ("id", *common, "level", "basis", "summary", "note", *advice_keys, "proof", "faults"),
         },
         "excluded": {(*common, "level", "basis", "summary", "reason")},
         "observations": {("id", *common, "summary")},

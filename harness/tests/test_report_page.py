@@ -16,6 +16,7 @@ from pop3spec.report.page import page_text, write_page
 from pop3spec.report.results import read_results, write_results
 from pop3spec.report.rows import FindingRow, ScenarioRow
 from pop3spec.report.truth import Cell
+from pop3spec.rulebook.advice import advice
 from pop3spec.rulebook.rules import excluded, rulebook
 from pop3spec.rulebook.uses import AFTER_LOGIN, BEFORE_LOGIN
 from pop3spec.verdict import Verdict
@@ -106,6 +107,16 @@ def test_a_failure_has_its_rule_and_clause_and_all_of_its_evidence() -> None:
     assert '<span class="server"><i>0.002</i>TLS S: .one\\r\\n\n</span>' in text
     assert f"<code>{FAIL.replay}</code>" in text
     assert "https://www.rfc-editor.org/rfc/rfc1939#section-3" in text
+
+
+def test_a_broken_rule_tells_why_it_matters_and_how_it_is_mended() -> None:
+    text = shown(PASS, FAIL, WARN, KNOWN)
+
+    for rule, times in ((MUST, 2), (PRACTICE, 1)):  # broken, and known as well
+        told = advice()[rule]
+        assert text.count(f"Why it matters {told.matters} Typical fix {told.fix}") == times
+    assert text.count("Why it matters") == 3
+    assert "Why it matters" not in shown(PASS, BLOCKED)
 
 
 def test_a_known_deviation_is_told_with_its_reason_and_apart_from_what_is_broken() -> None:

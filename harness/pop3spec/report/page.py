@@ -31,6 +31,8 @@ from pop3spec.verdict import Verdict
 if TYPE_CHECKING:
     from jinja2 import Template
 
+    from pop3spec.rulebook.advice import Advice
+
 _HERE = Path(__file__).parent
 
 # What the page shows of a long transcript, of a long text, and of findings of one rule.
@@ -158,6 +160,7 @@ def _shown(results: Results) -> dict[str, Any]:
         "table": _table(results.rules, is_current=is_current),
         "is_current": is_current,
         "entries": rulebook() if is_current else {},
+        "advice": _advice(glance),
         **_matrix(results),
         "unnamed": without_breach(rows, Verdict.FAIL, rules),
         "unnamed_warnings": without_breach(rows, Verdict.WARN, rules),
@@ -182,6 +185,15 @@ def _shown(results: Results) -> dict[str, Any]:
         "in_the_open": _IN_THE_OPEN,
         "unfolded": _UNFOLDED,
     }
+
+
+def _advice(glance: Glance) -> Mapping[str, "Advice"]:
+    """The advice on rules, where any is broken: an id means the same in every version."""
+    if not (glance.failed or glance.warned or glance.known):
+        return {}
+    from pop3spec.rulebook.advice import advice  # a page without a broken rule reads none
+
+    return advice()
 
 
 def _duration(seconds: float) -> str:

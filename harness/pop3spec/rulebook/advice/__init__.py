@@ -7,8 +7,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar
 
-from pop3spec.rulebook.rules import RuleId
-from pop3spec.yamlfile import decoded, key, load_text
+from pop3spec.rulebook.rules import RuleId, rulebook
+from pop3spec.yamlfile import YamlError, decoded, did_you_mean, key, load_text, locate
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,32 @@ class AdviceFile:
     advice: tuple[Advice, ...] = field(metadata=key("one entry per rule, in the rulebook's order"))
 
 
+def read_advice(files: Mapping[str, bytes]) -> dict[str, Advice]:
+    """The advice in these files by rule; YamlError where it cannot be read or its rule is wrong."""
+    read: dict[str, Advice] = {}
+    for name, octets in files.items():
+        text = decoded(octets, name)
+        for index, each in enumerate(load_text(text, name, AdviceFile).advice):
+            problem = _problem_of(each.rule, read)
+            if problem:
+                raise YamlError(locate(text, name, ("advice", index, "rule")), problem)
+            read[each.rule] = each
+    return read
+
+
+def _problem_of(rule: str, read: Mapping[str, Advice]) -> str:
+    if rule not in rulebook():
+        return f"unknown rule {rule!r}{did_you_mean(rule, rulebook())}"
+    return f"there is advice on {rule!r} already" if rule in read else ""
+
+
+def advice_files() -> Mapping[str, bytes]:
+    """The files of advice in the order of their names, each called like its rules' file."""
+    paths = sorted(Path(__file__).parent.glob("*.yaml"), key=lambda path: path.name)
+    return {path.name: path.read_bytes() for path in paths}
+
+
 @cache
 def advice() -> Mapping[str, Advice]:
     """The advice on every rule by its id; read at the first call, since a run needs none."""
-    files = (
-        load_text(decoded(path.read_bytes(), path.name), path.name, AdviceFile)
-        for path in sorted(Path(__file__).parent.glob("*.yaml"))
-    )
-    return MappingProxyType({each.rule: each for file in files for each in file.advice})
+    return MappingProxyType(read_advice(advice_files()))
