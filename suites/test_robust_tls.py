@@ -263,8 +263,9 @@ def many(entrance: Entrance, open_one: Callable[[], Session]) -> Iterator[None]:
                 opened.append(open_one())
         yield
     finally:
+        # Half a negotiation is nothing that could be judged.
         for session in opened:
-            session.reset()
+            session.reset(at_once=True)
 
 
 def begun(entrance: Entrance, idler: Idler) -> Session:

@@ -729,9 +729,10 @@ class Session:
             self._connection.end_sending()
             self.expect_end()  # nothing can be asked any more
 
-    def reset(self) -> None:
-        """Break the connection from our side (RST)."""
-        self.look()
+    def reset(self, *, at_once: bool = False) -> None:
+        """Break the connection from our side (RST); `at_once`: whatever has come meanwhile."""
+        if not at_once:
+            self.look()
         if self.is_open:
             self._is_left = True
             self._connection.reset()
