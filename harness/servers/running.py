@@ -8,7 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-USERS = ("alice", "bob", "carol", "dave")
+# Scenarios wait side by side, and each of them holds an account meanwhile.
+USERS = (
+    *("alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi"),
+    *("ivan", "judy", "kim", "leo", "mona", "nina", "oscar", "peggy"),
+)
 TIMEOUTS: Mapping[str, str] = {"connect": "15s", "login": "30s", "reply": "6s"}
 TLS_NAME = "localhost"
 PROFILE = "profile.yaml"
