@@ -212,8 +212,23 @@ def test_a_link_leads_to_a_scenario_that_is_folded(page: Any) -> None:
 
     link.click()
 
-    goal = "document.querySelector(location.hash)"
-    assert waited(page, f"{goal}.open && {goal}.querySelector('.transcript').checkVisibility()")
+    goal = "document.getElementById(location.hash.slice(1))"
+    assert waited(page, f"{goal}?.querySelector('.transcript').checkVisibility()")
+
+
+def test_a_link_from_elsewhere_leads_to_a_conversation_without_scripts(
+    page: Any, pages: Path
+) -> None:
+    opened(page, pages / "plain.html")
+    page.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        page.get("about:blank")
+        page.get(f"{(pages / 'plain.html').as_uri()}#scenario-rfc1939.retr.fails-7")
+
+        folded = page.find_element("id", "scenario-rfc1939.retr.fails-7")
+        assert folded.find_element("class name", "transcript").is_displayed()
+    finally:
+        page.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
 
 
 def test_the_button_selects_the_replay_command_where_it_may_not_copy_it(page: Any) -> None:
