@@ -1,0 +1,213 @@
+"""The pages of the gallery: the same texts for the same matrix."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pop3spec.gallery.adjudication import Erratum
+from pop3spec.gallery.matrix import Cell, Line, Matrix
+from pop3spec.report.clauses import clause, link
+from pop3spec.report.counts import COLUMNS, verdict_name
+from pop3spec.report.glance import counted
+from pop3spec.report.page import page_style
+from pop3spec.report.results import utc_time
+from pop3spec.report.text import one_line, visible
+from pop3spec.rulebook.advice import Advice
+from pop3spec.rulebook.rules import Level, Observation
+from pop3spec.verdict import Verdict
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_HERE = Path(__file__).parent
+
+# A sign and a word for each verdict of a rule: colour says nothing that they do not say.
+_MARKS: Mapping[Verdict, tuple[str, str]] = {
+    Verdict.PASS: ("✓", "pass"),
+    Verdict.FAIL: ("✗", "fail"),
+    Verdict.WARN: ("!", "warn"),
+    Verdict.NOT_APPLICABLE: ("–", "n/a"),
+    Verdict.BLOCKED: ("⊘", "blocked"),
+    Verdict.UNTESTED: ("?", "untested"),
+}
+
+_BRIEF, _LONG = 200, 1000
+_MOST_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What the servers do in one respect: each value with the names of its servers."""
+
+    observation: Observation
+    values: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Everything that the pages tell; `digest` is of the rules that this pop3spec has.
+
+    `strangers` are the servers that are adjudicated and have no results here.
+    """
+
+    matrix: Matrix
+    version: str
+    digest: str
+    errata: Sequence[Erratum]
+    observations: Sequence[Observation]
+    advice: Mapping[str, Advice]
+    strangers: Sequence[str] = ()
+
+    @property
+    def older(self) -> Sequence[str]:
+        """The servers that other rules have judged."""
+        servers = self.matrix.servers
+        return [each.name for each in servers if each.results.rules_digest != self.digest]
+
+
+def pages(gallery: Gallery) -> Iterator[tuple[str, str]]:
+    """The name and the text of each file, the reports of the servers aside."""
+    yield "gallery.css", f"{page_style()}\n{(_HERE / 'gallery.css').read_text('utf-8')}"
+    yield "gallery.js", (_HERE / "gallery.js").read_text("utf-8")
+    yield "index.html", _index(gallery)
+    yield "observations.html", _observations(gallery)
+    lines = gallery.matrix.lines
+    rule_ids = {line.rule.id for line in lines}
+    yield "errata.html", _page("errata", gallery, home="", rule_ids=rule_ids)
+    for before, line, after in zip((None, *lines), lines, (*lines[1:], None), strict=False):
+        yield f"rules/{line.rule.id}.html", _rule(gallery, before, line, after)
+
+
+def _index(gallery: Gallery) -> str:
+    matrix = gallery.matrix
+    lines = matrix.lines
+    levels = {line.rule.level for line in lines}
+    return _page(
+        "index",
+        gallery,
+        home="",
+        remarks=list(_remarks(gallery)),
+        columns=COLUMNS,
+        bars={name: list(_bar(counts)) for name, counts in matrix.totals.items()},
+        levels=[level for level in Level if level in levels],
+        topics=sorted({topic for line in lines for topic in line.topics}),
+    )
+
+
+def _remarks(gallery: Gallery) -> Iterator[str]:
+    """What the matrix says as a whole, a sentence each."""
+    lines = gallery.matrix.lines
+    servers = len(gallery.matrix.servers)
+    broken = sum(line.broken > 0 for line in lines)
+    disputed = sum(line.is_disputed for line in lines)
+    yield (
+        f"{counted(servers, 'server')}, {counted(len(lines), 'rule')}: {broken} are broken "
+        f"somewhere, and {disputed} of these hold on another server."
+    )
+    if open_cases := len(list(gallery.matrix.unadjudicated)):
+        verb = "is" if open_cases == 1 else "are"
+        yield f"{counted(open_cases, 'verdict')} of fail or warn {verb} not adjudicated yet."
+
+
+def _bar(counts: Mapping[Verdict, int]) -> Iterator[tuple[Verdict, float, float]]:
+    """Verdict, left edge and width in percent, for each verdict that there is."""
+    left, percent = 0.0, 100 / max(1, sum(counts.values()))
+    for verdict in COLUMNS:
+        if width := percent * counts.get(verdict, 0):
+            yield verdict, round(left, 3), round(width, 3)
+            left += width
+
+
+def _rule(gallery: Gallery, before: Line | None, line: Line, after: Line | None) -> str:
+    rule = line.rule
+    place = rule.rfc, rule.section
+    near = [each for each in gallery.observations if (each.rfc, each.section) == place]
+    return _page(
+        "rule",
+        gallery,
+        home="../",
+        line=line,
+        rule=rule,
+        before=before,
+        after=after,
+        advice=gallery.advice.get(rule.id),
+        errata=[erratum for erratum in gallery.errata if erratum.rule == rule.id],
+        observations=near if rule.rfc else [],
+        scenarios=_scenarios(line.cells, rule.id),
+        most_shown=_MOST_SHOWN,
+    )
+
+
+def _scenarios(cells: Iterable[Cell], id: str) -> list[tuple[str, str]]:
+    """Id and title of each scenario that is about a rule."""
+    found: dict[str, str] = {}
+    for cell in cells:
+        for row in cell.server.results.scenarios:
+            if id in row.rules:
+                found.setdefault(row.id, row.title)
+    return sorted(found.items())
+
+
+def _observations(gallery: Gallery) -> str:
+    seen: dict[str, dict[str, list[str]]] = {}
+    for server in gallery.matrix.servers:
+        for observed in server.results.observations:
+            values = seen.setdefault(str(observed["id"]), {})
+            values.setdefault(str(observed["value"]), []).append(server.name)
+    observed_by_id = [
+        Observed(
+            each,
+            tuple(
+                (value, tuple(names))
+                for value, names in sorted(
+                    seen[each.id].items(), key=lambda item: (-len(item[1]), item[0])
+                )
+            ),
+        )
+        for each in gallery.observations
+        if each.id in seen
+    ]
+    return _page("observations", gallery, home="", observed=observed_by_id)
+
+
+# --- Templates ---
+
+
+def _page(name: str, gallery: Gallery, *, home: str, **facts: Any) -> str:
+    return (
+        _environment()
+        .get_template(f"{name}.html.jinja")
+        .render(gallery=gallery, matrix=gallery.matrix, home=home, **facts)
+    )
+
+
+@cache
+def _environment() -> "Environment":
+    # Only the command that writes the gallery pays for this import.
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "brief": lambda text: one_line(text, _BRIEF),
+        "counted": counted,
+        "named": verdict_name,
+        "cut": lambda text: one_line(text, _LONG),
+        "seen": visible,
+        "day": lambda moment: utc_time(moment)[:10],
+    }
+    environment.globals |= {
+        "marks": _MARKS,
+        "verdicts": Verdict,
+        "clause": clause,
+        "link": link,
+    }
+    return environment
