@@ -4,7 +4,8 @@
   const form = document.getElementById("finder");
   const fields = all("[name]", form);
   const lines = all(".matrix tr[id]");
-  const groups = all(".matrix tbody");
+  const groups = all(".matrix tbody[data-within]");
+  const specifications = all(".matrix tbody[data-specification]");
   const count = document.getElementById("count");
   const texts = lines.map((line) => line.querySelector("th").textContent.toLowerCase());
   const standings = { disagree: "disputed", broken: "broken" };
@@ -26,7 +27,12 @@
       line.hidden = !isSeen;
       shown += isSeen;
     });
-    for (const group of groups) group.hidden = !all("tr[id]", group).some((line) => !line.hidden);
+    const left = new Set();
+    for (const group of groups) {
+      group.hidden = !all("tr[id]", group).some((line) => !line.hidden);
+      if (!group.hidden) left.add(group.dataset.within);
+    }
+    for (const each of specifications) each.hidden = !left.has(each.dataset.specification);
     document.getElementById("nothing").hidden = shown > 0;
     count.textContent = shown === lines.length ? `${shown}` : `${shown} of ${lines.length}`;
     document.getElementById("found").textContent = `${shown} of ${lines.length} rules`;

@@ -67,8 +67,9 @@ class Shown:
 class Cell:
     """How one rule came out on one server.
 
-    `transcript` is the address of the conversation that shows a breach best, from the gallery's
-    own directory, `shown` are all of them, `reasons` say why it could not be tried.
+    `transcript` is the address of the conversation that shows a breach best, `article` that of
+    the whole breach, both from the gallery's own directory. `shown` are the scenarios that
+    broke it, `reasons` say why it could not be tried.
     `is_listed` is false where the rules of that run did not have this one.
     """
 
@@ -79,6 +80,7 @@ class Cell:
     exercised: int = 0
     broken: int = 0
     transcript: str = ""
+    article: str = ""
     shown: tuple[Shown, ...] = ()
     reasons: tuple[str, ...] = ()
     judgements: tuple[Judgement, ...] = ()
@@ -132,21 +134,25 @@ class Group:
     lines: tuple[Line, ...]
 
     @property
+    def name(self) -> str:
+        """The specification as people read it."""
+        names = {"robust": "Robustness", "practice": "Practice"}
+        return names.get(self.specification, self.specification)
+
+    @property
+    def about(self) -> str:
+        """What the specification is about, '' where nobody has said it."""
+        return SPECIFICATIONS.get(self.specification, "")
+
+    @property
     def title(self) -> str:
-        """The clause, with what it is about."""
-        name = {"robust": "Robustness", "practice": "Practice"}.get(
-            self.specification, self.specification
-        )
-        return f"{name}, section {self.section}" if self.section else name
+        """The clause."""
+        return f"{self.name}, section {self.section}" if self.section else self.name
 
     @property
     def subject(self) -> str:
-        """What it is about in a few words, '' where nobody has said it."""
-        of_all = SPECIFICATIONS.get(self.specification, "")
-        if not self.section:
-            return of_all
-        of_section = SECTIONS.get((self.specification, self.section), "")
-        return ": ".join(part for part in (of_all, of_section) if part)
+        """What the section is about, '' where nobody has said it."""
+        return SECTIONS.get((self.specification, self.section), "")
 
 
 @dataclass(frozen=True)
@@ -266,13 +272,16 @@ class _Column:
         if row is None:
             return Cell(self.server, Verdict.UNTESTED, is_listed=False)
         is_broken = row.verdict in BROKEN
+        is_known = is_broken and id in self.known
+        place = f"{'known' if is_known else 'broken'}-{id}"
         return Cell(
             self.server,
             row.verdict,
-            is_known=is_broken and id in self.known,
+            is_known=is_known,
             exercised=row.exercised,
             broken=row.broken,
             transcript=self.best.get(id, "") if is_broken else "",
+            article=f"{self.server.report}#{place}" if is_broken and id in self.best else "",
             shown=self.shown.get(id, ()) if is_broken else (),
             reasons=self._reasons(row),
             judgements=tuple(self.server.adjudication.by_rule.get(id, ())) if is_broken else (),

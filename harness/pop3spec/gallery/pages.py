@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pop3spec.gallery.adjudication import Erratum
-from pop3spec.gallery.matrix import Cell, Line, Matrix
+from pop3spec.gallery.matrix import BROKEN, Cell, Line, Matrix
 from pop3spec.report.clauses import clause, link
 from pop3spec.report.counts import COLUMNS, verdict_name
 from pop3spec.report.glance import counted
@@ -33,8 +33,11 @@ _MARKS: Mapping[Verdict, tuple[str, str]] = {
     Verdict.UNTESTED: ("?", "untested"),
 }
 
+# Who breaks a rule comes first on its page, then who keeps it.
+_ORDER = (Verdict.FAIL, Verdict.WARN, *(each for each in COLUMNS if each not in BROKEN))
+
 _BRIEF, _LONG = 200, 1000
-_MOST_SHOWN = 5
+_MOST_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -66,13 +69,37 @@ class Gallery:
         servers = self.matrix.servers
         return [each.name for each in servers if each.results.rules_digest != self.digest]
 
+    @cached_property
+    def observed(self) -> Sequence[Observed]:
+        """What was observed of any server, the most common value first."""
+        seen: dict[str, dict[str, list[str]]] = {}
+        for server in self.matrix.servers:
+            for each in server.results.observations:
+                values = seen.setdefault(str(each["id"]), {})
+                values.setdefault(str(each["value"]), []).append(server.name)
+        return [
+            Observed(each, tuple(sorted(map(_of_servers, seen[each.id].items()), key=_commonness)))
+            for each in self.observations
+            if each.id in seen
+        ]
+
+
+def _of_servers(item: tuple[str, list[str]]) -> tuple[str, tuple[str, ...]]:
+    value, names = item
+    return value, tuple(names)
+
+
+def _commonness(item: tuple[str, tuple[str, ...]]) -> tuple[int, str]:
+    value, names = item
+    return -len(names), value
+
 
 def pages(gallery: Gallery) -> Iterator[tuple[str, str]]:
     """The name and the text of each file, the reports of the servers aside."""
     yield "gallery.css", f"{page_style()}\n{(_HERE / 'gallery.css').read_text('utf-8')}"
     yield "gallery.js", (_HERE / "gallery.js").read_text("utf-8")
     yield "index.html", _index(gallery)
-    yield "observations.html", _observations(gallery)
+    yield "observations.html", _page("observations", gallery, home="")
     lines = gallery.matrix.lines
     rule_ids = {line.rule.id for line in lines}
     yield "errata.html", _page("errata", gallery, home="", rule_ids=rule_ids)
@@ -123,7 +150,8 @@ def _bar(counts: Mapping[Verdict, int]) -> Iterator[tuple[Verdict, float, float]
 def _rule(gallery: Gallery, before: Line | None, line: Line, after: Line | None) -> str:
     rule = line.rule
     place = rule.rfc, rule.section
-    near = [each for each in gallery.observations if (each.rfc, each.section) == place]
+    observed = (each.observation for each in gallery.observed)
+    near = [each for each in observed if (each.rfc, each.section) == place]
     return _page(
         "rule",
         gallery,
@@ -135,6 +163,7 @@ def _rule(gallery: Gallery, before: Line | None, line: Line, after: Line | None)
         advice=gallery.advice.get(rule.id),
         errata=[erratum for erratum in gallery.errata if erratum.rule == rule.id],
         observations=near if rule.rfc else [],
+        cells=sorted(line.cells, key=lambda cell: _ORDER.index(cell.verdict)),
         scenarios=_scenarios(line.cells, rule.id),
         most_shown=_MOST_SHOWN,
     )
@@ -148,28 +177,6 @@ def _scenarios(cells: Iterable[Cell], id: str) -> list[tuple[str, str]]:
             if id in row.rules:
                 found.setdefault(row.id, row.title)
     return sorted(found.items())
-
-
-def _observations(gallery: Gallery) -> str:
-    seen: dict[str, dict[str, list[str]]] = {}
-    for server in gallery.matrix.servers:
-        for observed in server.results.observations:
-            values = seen.setdefault(str(observed["id"]), {})
-            values.setdefault(str(observed["value"]), []).append(server.name)
-    observed_by_id = [
-        Observed(
-            each,
-            tuple(
-                (value, tuple(names))
-                for value, names in sorted(
-                    seen[each.id].items(), key=lambda item: (-len(item[1]), item[0])
-                )
-            ),
-        )
-        for each in gallery.observations
-        if each.id in seen
-    ]
-    return _page("observations", gallery, home="", observed=observed_by_id)
 
 
 # --- Templates ---

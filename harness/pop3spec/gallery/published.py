@@ -23,22 +23,8 @@ _PATH = re.compile(rf"{_BEFORE}/({_IN_A_PATH.replace('[^', '[^/')}+)/{_IN_A_PATH
 _PRIVATE = ("tmp", "var/tmp", "home", "root", "Users", "private")
 _SYSTEM = frozenset(
     [
-        "bin",
-        "boot",
-        "dev",
-        "etc",
-        "lib",
-        "lib64",
-        "media",
-        "mnt",
-        "opt",
-        "proc",
-        "run",
-        "sbin",
-        "srv",
-        "sys",
-        "usr",
-        "var",
+        *("bin", "boot", "dev", "etc", "lib", "lib64", "media", "mnt", "opt", "proc"),
+        *("run", "sbin", "srv", "sys", "usr", "var"),
     ]
 )
 
