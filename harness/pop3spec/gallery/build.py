@@ -27,7 +27,13 @@ RUNS = Path("reports") / "servers"
 GALLERY = Path("reports") / "gallery"
 
 RESULTS = "results.json"
-_OURS = frozenset({"rules", "adjudication"})
+# What stands beside the servers' directories.
+_OURS = frozenset(
+    [
+        *("rules", "adjudication", "errata.yaml", "gallery.css", "gallery.js"),
+        *("index.html", "observations.html", "errata.html"),
+    ]
+)
 
 
 class GalleryError(Exception):
@@ -86,8 +92,8 @@ def _name_of(directory: Path) -> str:
     name = directory.resolve().name
     if not is_server_name(name) or name in _OURS:
         raise GalleryError(
-            f"{directory}: the directory's name is that of the server in the gallery, and takes "
-            "letters, digits, '.', '_' and '-'; rename it"
+            f"{directory}: the directory's name is that of the server in the gallery; rename it to "
+            "letters, digits, '.', '_' and '-', and to none of the gallery's own names"
         )
     return name
 

@@ -65,7 +65,7 @@
 
   const choose = () => { find(); tell(); };
 
-  for (const field of fields) field.addEventListener("input", choose);
+  for (const name of ["input", "change"]) form.addEventListener(name, choose);
   form.addEventListener("submit", (event) => { event.preventDefault(); choose(); });
   form.addEventListener("reset", () => setTimeout(choose, 0)); // by then the fields are empty
   addEventListener("hashchange", read);
