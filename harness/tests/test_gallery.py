@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from html import escape as html_escape
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -12,10 +13,14 @@ import pytest
 from command import Ended, apart, here
 from samples import BLOCKED, FAIL, KNOWN, MUST, OTHER, PASS, WARN, hostile, results
 
+from pop3spec import __version__
 from pop3spec.gallery.published import document, published
+from pop3spec.reference.faults import FAULTS
 from pop3spec.report.results import Results, read_results, write_results
+from pop3spec.rulebook.advice import advice
 from pop3spec.rulebook.rules import rulebook
 
+ADVISED = "rfc1939-3-status-indicator"
 RUN_FROM = "/clones/of/somebody"
 PRIVATE = results(
     PASS,
@@ -36,12 +41,18 @@ PRIVATE = results(
         "report-dir": "reports/servers/alpha",
     },
 )
-ALPHA = results(PASS, FAIL, WARN, KNOWN, replace(BLOCKED, exercised=()))
+ALPHA = results(PASS, FAIL, WARN, KNOWN, replace(BLOCKED, exercised=()), version=__version__)
 BETA = results(
     PASS,
     observations=({"id": "second-user", "value": "+OK"},),
     target={"address": "127.0.0.1:1", "implementation": "Beta 2"},
+    version=__version__,
 )
+
+
+def escape(text: str) -> str:
+    """Text as it stands in a page."""
+    return html_escape(text).replace("&quot;", "&#34;").replace("&#x27;", "&#39;")
 
 
 def run(folder: Path, name: str, found: Results) -> Path:
@@ -146,14 +157,35 @@ def test_the_page_of_a_rule_that_there_is_no_more_goes(runs: Path) -> None:
     assert not old.exists()
 
 
-def test_it_says_which_results_come_from_other_rules(runs: Path) -> None:
+def test_it_says_which_results_come_from_another_version_or_other_rules(runs: Path) -> None:
     run(runs, "older", results(PASS, rules_digest="0123456789abcdef", rules=ALPHA.rules[:3]))
+    run(runs, "beyond", results(PASS, version="99"))
 
     ended = built(runs)
 
-    assert "older: other rules than those of this pop3spec have judged older" in ended.text
-    assert "other rules (0123456789ab)" in page(runs, "index.html")
+    assert "older: older was judged by pop3spec 1.0, rules 0123456789ab; run it" in ended.text
+    assert "older: beyond was judged by pop3spec 99, rules " in ended.text
+    assert "older: alpha" not in ended.text
+    assert "but by another: beyond, older." in page(runs, "index.html")
     assert "The rules of that run did not have this one." in page(runs, f"rules/{OTHER}.html")
+
+
+def test_a_report_in_the_gallery_leads_to_the_pages_of_its_rules(runs: Path) -> None:
+    built(runs)
+
+    text = page(runs, "alpha/index.html")
+    assert '<a href="../index.html">All servers</a>' in text
+    assert f'<a href="../rules/{MUST}.html">{MUST}</a>' in text
+
+
+def test_a_page_of_a_rule_says_what_is_known_of_it(runs: Path) -> None:
+    built(runs)
+
+    text = page(runs, f"rules/{ADVISED}.html")
+    assert "Why it matters" in text
+    assert escape(advice()[ADVISED].fix) in text
+    assert "https://www.rfc-editor.org/rfc/rfc1939#section-3" in text
+    assert escape(next(f.copies for f in FAULTS.values() if ADVISED in f.breaks)) in text
 
 
 def test_other_commands_import_nothing_of_it(tmp_path: Path) -> None:
@@ -260,9 +292,11 @@ def test_a_bad_date_in_the_errata_is_refused_in_a_sentence(runs: Path) -> None:
         (["reports/servers/alpha", "again/alpha"], "again/alpha: reports/servers/alpha has the"),
         (["rules"], "rules: the directory's name is that of the server"),
         (["a b"], "a b: the directory's name is that of the server"),
+        (["reports/gallery"], "reports/gallery: no results.json in it; name a run's"),
         (["broken"], "broken/results.json: no JSON in UTF-8"),
         (["--adjudication=nowhere"], "nowhere: no directory; name one with --adjudication=DIR"),
-        (["--into=reports/servers/alpha/results.json"], "cannot write reports/servers/alpha/"),
+        (["--into=broken/results.json"], "cannot write broken/results.json: "),
+        (["--into=rules"], "rules: that is the report of a run; name another --into"),
     ],
 )
 def test_what_cannot_be_shown_is_refused_in_a_sentence(

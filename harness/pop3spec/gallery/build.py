@@ -13,14 +13,14 @@ from pop3spec.gallery.adjudication import (
     read_errata,
 )
 from pop3spec.gallery.matrix import Server, matrix
-from pop3spec.gallery.pages import Gallery, pages
+from pop3spec.gallery.pages import Gallery, by_whom, pages
 from pop3spec.gallery.published import document, published
 from pop3spec.register import register
 from pop3spec.report.files import replace_file
 from pop3spec.report.page import page_text
 from pop3spec.report.results import ResultsError, read_results
 from pop3spec.rulebook.advice import advice
-from pop3spec.rulebook.rules import observations, rulebook, rules_digest
+from pop3spec.rulebook.rules import is_rule_id, observations, rulebook, rules_digest
 from pop3spec.yamlfile import YamlError
 
 RUNS = Path("reports") / "servers"
@@ -129,7 +129,9 @@ def _server(source: Source, judged: Mapping[str, Adjudication]) -> Server:
 
 
 def write(gallery: Gallery, into: Path) -> None:
-    """Write the pages, with results and report of each server; OSError."""
+    """Write the pages, with results and report of each server; OSError, GalleryError."""
+    if (into / RESULTS).exists():
+        raise GalleryError(f"{into}: that is the report of a run; name another --into")
     for server in gallery.matrix.servers:
         text = page_text(server.results, gallery="../")
         replace_file(into / server.name / RESULTS, document(server.results).encode())
@@ -138,22 +140,22 @@ def write(gallery: Gallery, into: Path) -> None:
     for name, text in pages(gallery):
         replace_file(into / name, text.encode())
         written.add(into / name)
-    # Pages of rules that there are no more.
+    # Pages of rules that there are no more; other files are not ours.
     for path in (into / "rules").glob("*.html"):
-        if path not in written:
+        if path not in written and is_rule_id(path.stem):
             path.unlink()
 
 
 def said(gallery: Gallery) -> Iterator[str]:
     """What a person has to know beside the pages, line by line."""
     matrix = gallery.matrix
-    for server, rule in matrix.stale:
-        yield f"stale: {rule} is adjudicated, and the results of {server} do not show it broken"
+    for name, rule in matrix.stale:
+        yield f"stale: {rule} is adjudicated, and the results of {name} do not show it broken"
     for name in gallery.strangers:
         yield f"stale: {name} is adjudicated, and there are no results of it"
-    for name in gallery.older:
-        yield f"older: other rules than those of this pop3spec have judged {name}; run it again"
-    counts = Counter(server for server, _ in matrix.unadjudicated)
+    for server in gallery.older:
+        yield f"older: {server.name} was judged by {by_whom(server)}; run it again"
+    counts = Counter(name for name, _ in matrix.unadjudicated)
     if counts:
-        each = ", ".join(f"{server} {number}" for server, number in sorted(counts.items()))
+        each = ", ".join(f"{name} {number}" for name, number in sorted(counts.items()))
         yield f"not adjudicated yet: {counts.total()} ({each})"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pop3spec.gallery.adjudication import Erratum
-from pop3spec.gallery.matrix import BROKEN, Cell, Line, Matrix
+from pop3spec.gallery.matrix import BROKEN, Cell, Line, Matrix, Server
 from pop3spec.report.clauses import clause, link
 from pop3spec.report.counts import COLUMNS, verdict_name
 from pop3spec.report.glance import counted
@@ -64,10 +64,11 @@ class Gallery:
     strangers: Sequence[str] = ()
 
     @property
-    def older(self) -> Sequence[str]:
-        """The servers that other rules have judged."""
-        servers = self.matrix.servers
-        return [each.name for each in servers if each.results.rules_digest != self.digest]
+    def older(self) -> Sequence[Server]:
+        """The servers that another version has judged, or other rules."""
+        ours = self.version, self.digest
+        judged = ((each, each.results) for each in self.matrix.servers)
+        return [each for each, by in judged if (by.version, by.rules_digest) != ours]
 
     @cached_property
     def observed(self) -> Sequence[Observed]:
@@ -82,6 +83,12 @@ class Gallery:
             for each in self.observations
             if each.id in seen
         ]
+
+
+def by_whom(server: Server) -> str:
+    """The version and the rules that have judged a server."""
+    results = server.results
+    return one_line(f"pop3spec {results.version[:20]}, rules {results.rules_digest[:12]}")
 
 
 def _of_servers(item: tuple[str, list[str]]) -> tuple[str, tuple[str, ...]]:
@@ -214,6 +221,7 @@ def _environment() -> "Environment":
     environment.globals |= {
         "marks": _MARKS,
         "verdicts": Verdict,
+        "by_whom": by_whom,
         "clause": clause,
         "link": link,
     }
