@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pop3spec.gallery.adjudication import Erratum
 from pop3spec.gallery.matrix import BROKEN, Cell, Line, Matrix, Server
 from pop3spec.report.clauses import clause, link
-from pop3spec.report.counts import COLUMNS, verdict_name
+from pop3spec.report.counts import COLUMNS, proportions, verdict_name
 from pop3spec.report.glance import counted
 from pop3spec.report.page import page_style
 from pop3spec.report.results import utc_time
@@ -124,7 +124,7 @@ def _index(gallery: Gallery) -> str:
         home="",
         remarks=list(_remarks(gallery)),
         columns=COLUMNS,
-        bars={name: list(_bar(counts)) for name, counts in matrix.totals.items()},
+        bars={name: list(proportions(counts)) for name, counts in matrix.totals.items()},
         levels=[level for level in Level if level in levels],
         topics=sorted({topic for line in lines for topic in line.topics}),
     )
@@ -137,21 +137,12 @@ def _remarks(gallery: Gallery) -> Iterator[str]:
     broken = sum(line.broken > 0 for line in lines)
     disputed = sum(line.is_disputed for line in lines)
     yield (
-        f"{counted(servers, 'server')}, {counted(len(lines), 'rule')}: {broken} are broken "
-        f"somewhere, and {disputed} of these hold on another server."
+        f"{counted(servers, 'server')}, {counted(len(lines), 'rule')}. "
+        f"Broken somewhere: {broken}; broken here and kept there: {disputed}."
     )
     if open_cases := len(list(gallery.matrix.unadjudicated)):
         verb = "is" if open_cases == 1 else "are"
         yield f"{counted(open_cases, 'verdict')} of fail or warn {verb} not adjudicated yet."
-
-
-def _bar(counts: Mapping[Verdict, int]) -> Iterator[tuple[Verdict, float, float]]:
-    """Verdict, left edge and width in percent, for each verdict that there is."""
-    left, percent = 0.0, 100 / max(1, sum(counts.values()))
-    for verdict in COLUMNS:
-        if width := percent * counts.get(verdict, 0):
-            yield verdict, round(left, 3), round(width, 3)
-            left += width
 
 
 def _rule(gallery: Gallery, before: Line | None, line: Line, after: Line | None) -> str:
