@@ -14,6 +14,8 @@ from command import Ended, apart, here
 from samples import BLOCKED, FAIL, KNOWN, MUST, OTHER, PASS, WARN, hostile, results
 
 from pop3spec import __version__
+from pop3spec.collected import home
+from pop3spec.gallery.adjudication import read_adjudications, read_errata
 from pop3spec.gallery.published import document, published
 from pop3spec.reference.faults import FAULTS
 from pop3spec.report.results import Results, read_results, write_results
@@ -424,3 +426,18 @@ def test_text_of_servers_and_of_people_stays_text(runs: Path) -> None:
         assert "\u202e" not in text, name
         assert "\x1b" not in text, name
     assert "&lt;script&gt;window.hit=1" in page(runs, f"rules/{MUST}.html")
+
+
+# --- What the repository keeps ---
+
+
+def test_the_gallery_of_this_repository_can_be_made_again_and_tells_of_no_machine() -> None:
+    kept = home() / "reports" / "gallery"
+
+    judged = read_adjudications(kept / "adjudication", rulebook().keys())
+    read_errata(kept / "errata.yaml")
+
+    for file in kept.glob("*/results.json"):
+        found, name = read_results(file), file.parent.name
+        label = f"{name} {judged[name].version}".strip() if name in judged else name
+        assert file.read_text("utf-8") == document(published(found, label)), file
