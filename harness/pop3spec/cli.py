@@ -1,4 +1,4 @@
-"""The pop3spec command: run, rules, validate, diff, accept, report, certify, verify, serve."""
+"""The pop3spec command, and what each of its words does."""
 
 import argparse
 import shutil
@@ -149,6 +149,24 @@ def _parser() -> argparse.ArgumentParser:
         "--rerun", action="store_true", help="repeat the run as well, and compare the classes"
     )
     verify.set_defaults(command=verify_certificate)
+    gallery = commands.add_parser("gallery", help="the matrix of servers, from their reports")
+    gallery.add_argument(
+        "directories",
+        nargs="*",
+        type=Path,
+        metavar="DIRECTORY",
+        help="the report directory of a run, named as the server (default: reports/servers/*)",
+    )
+    gallery.add_argument(
+        "--adjudication",
+        type=Path,
+        metavar="DIR",
+        help="why what is broken is a violation (default: reports/gallery/adjudication)",
+    )
+    gallery.add_argument(
+        "--into", type=Path, metavar="DIR", help="where to write (default: reports/gallery)"
+    )
+    gallery.set_defaults(command=write_gallery)
     return parser
 
 
@@ -520,6 +538,32 @@ def write_report(options: argparse.Namespace) -> int:
     except OSError as error:
         raise UsageError(f"cannot write {output}: {error.strerror or error}") from error
     print(f"written: {output}")
+    return 0
+
+
+# --- gallery ---
+
+
+def write_gallery(options: argparse.Namespace) -> int:
+    """Write the gallery, and say what is still open about it."""
+    from pop3spec.gallery.build import GALLERY, GalleryError, read, said, sources, write
+
+    into: Path = options.into or GALLERY
+    if options.adjudication and not options.adjudication.is_dir():
+        raise UsageError(f"{options.adjudication}: no directory; name one with --adjudication=DIR")
+    try:
+        found = sources(options.directories, into)
+        gallery = read(found, options.adjudication or GALLERY / "adjudication")
+        write(gallery, into)
+    except GalleryError as error:
+        raise UsageError(str(error)) from error
+    except OSError as error:
+        raise UsageError(f"cannot write {into}: {error.strerror or error}") from error
+    for source in found:
+        print(f"{source.name}: from {source.directory}")
+    for line in said(gallery):
+        print(line)
+    print(f"written: {into / 'index.html'}")
     return 0
 
 

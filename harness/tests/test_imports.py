@@ -76,6 +76,7 @@ PARTS: Mapping[str, str] = {
     "deviations": "yamlfile target rulebook collected",
     "accept": "report target rulebook verdict yamlfile",
     "tally": "transcript rulebook verdict report",
+    "gallery": "yamlfile rulebook verdict report register",
     "certificate": "yamlfile rulebook verdict report settings collected",
     "plugin": (
         "masking connection transcript target rulebook verdict scenario session maildrop probe"
@@ -84,7 +85,7 @@ PARTS: Mapping[str, str] = {
     ),
     "cli": (
         "target rulebook scenario options collected reference register report deviations accept"
-        " certificate"
+        " certificate gallery"
     ),
     "__main__": "cli",
     "__init__": "",
@@ -94,7 +95,7 @@ PARTS: Mapping[str, str] = {
 LIBRARIES: Mapping[str, str] = {
     "yaml": "yamlfile",
     "junit_xml": "report/junit",
-    "jinja2": "report/page certificate/page",
+    "jinja2": "report/page certificate/page gallery/pages",
     "jsonschema": "certificate/verify",
     "cryptography": "certificate/signature",
     "pytest": "plugin/* fixtures watching cli",

@@ -124,7 +124,7 @@ def options_of(text: str) -> set[str]:
 
 def test_every_option_that_is_named_exists() -> None:
     ours = {name for name, _ in OPTIONS}
-    names = ("serve", "rules", "diff", "accept", "report", "certify", "verify")
+    names = ("serve", "rules", "diff", "accept", "report", "certify", "verify", "gallery")
     commands_help = "".join(here(home(), name, "--help").text for name in names)
     others = options_of(commands_help) | {"option", "collect-only", "notest", "state-dir", "fresh"}
     others |= {"color", "dist", "tx", "rsyncdir"}

@@ -10,9 +10,22 @@ from typing import Any
 
 import pytest
 from command import apart, here, judge_here
-from samples import BLOCKED, FAIL, KNOWN, MUST, OTHER, PASS, PRACTICE, WARN, hostile, results
+from samples import (
+    BLOCKED,
+    FAIL,
+    HOSTILE,
+    KNOWN,
+    MUST,
+    OTHER,
+    PASS,
+    PRACTICE,
+    WARN,
+    hostile,
+    results,
+)
 
 from pop3spec.report.page import page_text, write_page
+from pop3spec.report.places import anchors
 from pop3spec.report.results import read_results, write_results
 from pop3spec.report.rows import FindingRow, ScenarioRow
 from pop3spec.report.truth import Cell
@@ -153,8 +166,8 @@ def test_a_scenario_that_breaks_two_rules_has_its_conversation_once() -> None:
     text = page_text(results(both))
 
     assert text.count("TLS C: RETR 1") == 1
-    assert text.count('id="scenario-1"') == 1
-    assert '<a href="#scenario-1">this scenario is told first</a>' in text
+    assert text.count('id="scenario-rfc1939.retr.fails"') == 1
+    assert '<a href="#scenario-rfc1939.retr.fails">this scenario is told first</a>' in text
 
 
 def test_a_long_transcript_refers_to_the_results_for_its_middle() -> None:
@@ -227,7 +240,22 @@ def test_every_link_within_the_page_leads_to_one_place() -> None:
     within = {link.removeprefix("#") for link in links if link.startswith("#")}
     assert len(places) == len(set(places))
     assert within <= set(places)
-    assert {f"broken-{MUST}", f"broken-{PRACTICE}", "scenario-2", "blocked"} <= within
+    assert {
+        f"broken-{MUST}",
+        f"broken-{PRACTICE}",
+        "scenario-rfc1939.retr.fails",
+        "blocked",
+    } <= within
+
+
+def test_scenarios_whose_ids_differ_in_odd_characters_alone_have_anchors_of_their_own() -> None:
+    ids = ["suites/a.py::b[1/2]", "suites/a.py::b[1 2]", "a::b", "a/b", HOSTILE, f"{HOSTILE}."]
+
+    found = anchors(ids)
+
+    assert found["a::b"] == "scenario-a.b"
+    assert len(set(found.values())) == len(ids)
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+", anchor) for anchor in found.values())
 
 
 # --- From any results ---

@@ -1,13 +1,12 @@
 """index.html in a browser: that it finds and opens, can be read, and does nothing else."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import browser, missing
+from browser import CONTRASTS, browser, emulate, missing, opened, press, requests, waited
 from samples import BLOCKED, FAIL, KNOWN, PASS, WARN, hostile, results
 
 from pop3spec.report.page import write_page
@@ -74,73 +73,8 @@ def page(chromium: Any, pages: Path) -> Any:
     return chromium
 
 
-def opened(driver: Any, path: Path) -> None:
-    driver.get("about:blank")  # or a fragment would be all that is new
-    for log in ("browser", "performance"):
-        driver.get_log(log)
-    driver.get(path.as_uri())
-
-
-def emulate(
-    driver: Any, width: int = 1280, scheme: str = "light", media: str = "", height: int = 1000
-) -> None:
-    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
-    features = [{"name": "prefers-color-scheme", "value": scheme}]
-    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": features})
-
-
-def waited(driver: Any, condition: str) -> Any:
-    """What an expression says as soon as it is true."""
-    from selenium.webdriver.support.wait import WebDriverWait
-
-    return WebDriverWait(driver, 20, 0.02).until(
-        lambda one: one.execute_script(f"return {condition}")
-    )
-
-
-def press(driver: Any, *keys: str) -> None:
-    from selenium.webdriver import ActionChains
-
-    ActionChains(driver, duration=0).send_keys(*keys).perform()
-
-
-def requests(driver: Any) -> set[str]:
-    messages = (json.loads(entry["message"])["message"] for entry in driver.get_log("performance"))
-    return {
-        message["params"]["request"]["url"]
-        for message in messages
-        if message["method"] == "Network.requestWillBeSent"
-    }
-
-
 def found(driver: Any) -> str:
     return str(driver.execute_script("return document.getElementById('found').textContent"))
-
-
-# Of every element with text of its own that is seen: contrast, text, colours.
-CONTRASTS = """
-const parts = (colour) => colour.match(/[\\d.]+/g).map(Number);
-const light = (colour) => parts(colour).slice(0, 3).map((part) => part / 255)
-  .map((part) => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4)
-  .reduce((sum, part, index) => sum + part * [0.2126, 0.7152, 0.0722][index], 0);
-const behind = (element) => {
-  for (let each = element; each; each = each.parentElement) {
-    const colour = getComputedStyle(each).backgroundColor;
-    if ((parts(colour)[3] ?? 1) === 1) return colour;
-  }
-  return "rgb(255, 255, 255)";
-};
-document.querySelectorAll("details").forEach((each) => { each.open = true; });
-return [...document.body.querySelectorAll("*")]
-  .filter((each) => each.checkVisibility() && !each.closest("svg, script"))
-  .filter((each) => [...each.childNodes].some((node) => node.nodeType === 3 && node.data.trim()))
-  .map((each) => {
-    const colours = [getComputedStyle(each).color, behind(each)];
-    const [more, less] = colours.map(light).sort((a, b) => b - a);
-    return [(more + 0.05) / (less + 0.05), each.className, each.textContent.trim(), ...colours];
-  });
-"""
 
 
 def test_nothing_is_asked_for_and_there_is_no_error(page: Any, pages: Path) -> None:
@@ -212,8 +146,23 @@ def test_a_link_leads_to_a_scenario_that_is_folded(page: Any) -> None:
 
     link.click()
 
-    goal = "document.querySelector(location.hash)"
-    assert waited(page, f"{goal}.open && {goal}.querySelector('.transcript').checkVisibility()")
+    goal = "document.getElementById(location.hash.slice(1))"
+    assert waited(page, f"{goal}?.querySelector('.transcript').checkVisibility()")
+
+
+def test_a_link_from_elsewhere_leads_to_a_conversation_without_scripts(
+    page: Any, pages: Path
+) -> None:
+    opened(page, pages / "plain.html")
+    page.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        page.get("about:blank")
+        page.get(f"{(pages / 'plain.html').as_uri()}#scenario-rfc1939.retr.fails-7")
+
+        folded = page.find_element("id", "scenario-rfc1939.retr.fails-7")
+        assert folded.find_element("class name", "transcript").is_displayed()
+    finally:
+        page.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
 
 
 def test_the_button_selects_the_replay_command_where_it_may_not_copy_it(page: Any) -> None:

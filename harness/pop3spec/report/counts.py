@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 
 from pop3spec.report.rows import RuleRow
 from pop3spec.rulebook.rules import Level
@@ -35,6 +35,15 @@ def rule_counts(rules: Iterable[RuleRow]) -> dict[tuple[str, Level], Counter[Ver
     for rule in sorted(rules, key=_place):
         counts.setdefault((specification(rule), rule.level), Counter())[rule.verdict] += 1
     return counts
+
+
+def proportions(counts: Mapping[Verdict, int]) -> Iterator[tuple[Verdict, float, float]]:
+    """Verdict, left edge and width in percent, for each verdict that there is."""
+    left, percent = 0.0, 100 / max(1, sum(counts.values()))
+    for verdict in COLUMNS:
+        if width := percent * counts.get(verdict, 0):
+            yield verdict, round(left, 3), round(width, 3)
+            left += width
 
 
 def _place(rule: RuleRow) -> tuple[float, int]:

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Self
 
 from pop3spec.report.breaches import Breach, breaches, without_breach
-from pop3spec.report.counts import COLUMNS
+from pop3spec.report.counts import proportions
 from pop3spec.report.results import Results
 from pop3spec.report.rows import RuleRow, ScenarioRow, fails_run, ordered
 from pop3spec.rulebook.rules import Level
@@ -128,8 +128,4 @@ class Glance:
     @property
     def bar(self) -> Iterator[tuple[Verdict, float, float]]:
         """Verdict, left edge and width in percent, for each verdict that a MUST rule has."""
-        left, percent = 0.0, 100 / max(1, self.musts.total())
-        for verdict in COLUMNS:
-            if width := percent * self.musts[verdict]:
-                yield verdict, round(left, 3), round(width, 3)
-                left += width
+        yield from proportions(self.musts)

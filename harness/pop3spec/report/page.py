@@ -18,9 +18,11 @@ from pop3spec.report.choosing import (
     row_tokens,
     rule_tokens,
 )
+from pop3spec.report.clauses import clause, link
 from pop3spec.report.counts import COLUMNS, rule_counts, specification, verdict_name
 from pop3spec.report.files import replace_file
 from pop3spec.report.glance import Glance, counted
+from pop3spec.report.places import anchors, told_in
 from pop3spec.report.results import Results, utc_time
 from pop3spec.report.rows import RuleRow, ScenarioRow
 from pop3spec.report.text import one_line
@@ -48,16 +50,17 @@ _UNFOLDED = 3
 _LINE = re.compile(r"(\d+\.\d+) (?:.*? )??(C:|S:|--) ", re.DOTALL)
 _KINDS = {"C:": "client", "S:": "server", "--": "note"}
 
-_SECTION = re.compile(r"[0-9]+(?:\.[0-9]+)*|[A-Z]")
-
 
 def write_page(path: Path, results: Results) -> None:
     """Write index.html in one step; OSError where that cannot be."""
     replace_file(path, page_text(results).encode())
 
 
-def page_text(results: Results) -> str:
-    """The page for these results: the same text for the same results."""
+def page_text(results: Results, gallery: str = "") -> str:
+    """The page for these results: the same text for the same results.
+
+    `gallery` is the relative address of the gallery that the page is a part of.
+    """
     # What results.json says and no more, so that a page made from it later is the same one,
     # without secrets and with nothing in it that cannot be seen.
     results = Results.from_data(results.to_data())
@@ -66,6 +69,7 @@ def page_text(results: Results) -> str:
         style=style,
         script=script,
         policy=_policy(style, script),
+        gallery=gallery,
         **_shown(results),
     )
 
@@ -91,6 +95,11 @@ def _template() -> "Template":
         "told": _told,
     }
     return environment.get_template("page.html.jinja")
+
+
+def page_style() -> str:
+    """The style of the page, for other pages that are to look like it."""
+    return _part("page.css")
 
 
 @cache
@@ -161,6 +170,7 @@ def _shown(results: Results) -> dict[str, Any]:
         "is_current": is_current,
         "entries": rulebook() if is_current else {},
         "advice": _advice(glance),
+        "rule_ids": rulebook().keys(),
         **_matrix(results),
         "unnamed": without_breach(rows, Verdict.FAIL, rules),
         "unnamed_warnings": without_breach(rows, Verdict.WARN, rules),
@@ -170,7 +180,8 @@ def _shown(results: Results) -> dict[str, Any]:
         "articles": {breach.id: f"known-{breach.id}" for breach in glance.known}
         | {breach.id: f"broken-{breach.id}" for breach in (*glance.failed, *glance.warned)},
         "numbers": {row.id: index for index, row in enumerate(rows, 1)},
-        "told_in": _places(glance),
+        "anchors": anchors(row.id for row in rows),
+        "told_in": told_in(glance),
         "rule_tokens": {id: rule_tokens(rule, by_id) for id, rule in rules.items()},
         "row_tokens": {row.id: row_tokens(row, rules) for row in rows},
         "breach_tokens": breach_tokens,
@@ -179,8 +190,8 @@ def _shown(results: Results) -> dict[str, Any]:
         "options": list(_facts(results.options)),
         "transcript": _transcript,
         "common_reason": _common_reason,
-        "clause": _clause,
-        "link": _link,
+        "clause": clause,
+        "link": link,
         "most_findings": _MOST_FINDINGS,
         "in_the_open": _IN_THE_OPEN,
         "unfolded": _UNFOLDED,
@@ -213,20 +224,6 @@ def _cut(text: str) -> str:
 def _brief(text: str) -> str:
     """Text for a line among others."""
     return one_line(text, _BRIEF)
-
-
-def _places(glance: Glance) -> dict[str, str]:
-    """Where the conversation of a scenario stands: the first place in which it is told."""
-    places: dict[str, str] = {}
-    sections = (("failed", glance.failed), ("warned", glance.warned), ("known", glance.known))
-    for name, some in sections:
-        for breach in some:
-            for evidence in breach.evidence:
-                places.setdefault(evidence.row.id, f"{name}:{breach.id}")
-    for row in glance.rows:
-        if row.verdict not in (Verdict.PASS, Verdict.UNTESTED):
-            places.setdefault(row.id, row.verdict.value)
-    return places
 
 
 # --- Tables ---
@@ -312,28 +309,6 @@ def _line(text: str) -> _Line:
     if found is None:
         return _Line("note", "", text)
     return _Line(_KINDS[found[2]], found[1], text[found.end(1) + 1 :])
-
-
-# --- Where a rule stands ---
-
-
-def _clause(rule: RuleRow | None) -> str:
-    """The RFC and section of a rule, or what stands in their place."""
-    if rule is None:
-        return "a rule that these results do not list"
-    if rule.rfc is None:
-        return {"practice": "no RFC, but practice", "robust": "robustness"}.get(
-            specification(rule), ""
-        )
-    return f"RFC {rule.rfc}, section {rule.section}"
-
-
-def _link(rule: RuleRow | None) -> str:
-    """The address of the section, '' where there is none."""
-    if rule is None or not rule.rfc or not _SECTION.fullmatch(rule.section or ""):
-        return ""
-    part = "appendix" if str(rule.section).isalpha() else "section"
-    return f"https://www.rfc-editor.org/rfc/rfc{rule.rfc}#{part}-{rule.section}"
 
 
 # --- Facts ---

@@ -39,6 +39,12 @@ _CLAUSE_PARTS = re.compile(_CLAUSE)
 
 Clause = Annotated[str, matching(_CLAUSE, "a clause such as 'RFC 1939, section 5'")]
 
+
+def is_rule_id(text: str) -> bool:
+    """Whether a rule can be called so."""
+    return _PARTS.fullmatch(text) is not None
+
+
 ObservationId = Annotated[
     str,
     matching(
