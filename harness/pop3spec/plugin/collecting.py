@@ -146,7 +146,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def _takes_transport(metafunc: pytest.Metafunc) -> bool:
     info = getattr(metafunc.definition, "_fixtureinfo", None)
     found = info.name2fixturedefs.get("transport") if info is not None else None
-    return found is not None and found[-1].func.__module__ == fixtures.__name__
+    return found is not None and fixtures.is_ours(found[-1])
 
 
 def _transports(settings: Settings) -> Sequence[Transport]:

@@ -82,7 +82,7 @@ def uses_target(item: pytest.Item) -> bool:
     """A Python test that takes a fixture of ours, not another of the same name."""
     info = getattr(item, "_fixtureinfo", None)
     found = info.name2fixturedefs.values() if info is not None else ()
-    return any(each[-1].func.__module__ == fixtures.__name__ for each in found)
+    return any(fixtures.is_ours(each[-1]) for each in found)
 
 
 @pytest.hookimpl(tryfirst=True)

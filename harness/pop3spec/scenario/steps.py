@@ -128,11 +128,7 @@ def _check_shape(step: WrittenStep) -> None:
 
 
 _MEND = "use send-bytes for what the protocol forbids"
-
-
 _PRINTABLE = re.compile(rb"[ -~]*")
-
-
 _KEYWORD = re.compile(rb"[A-Za-z][A-Za-z0-9]{2,3}")
 
 

@@ -108,8 +108,6 @@ _CLOSES = one_of(
 
 # An editor may take yes and no for truth values.
 _CHOICES_SCHEMA = {"enum": [*_CHOICES.schema["enum"], True, False]}
-
-
 _CLOSES_SCHEMA = {"enum": [*_CLOSES.schema["enum"], True, False]}
 
 
