@@ -12,6 +12,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterable, Iterator, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from pop3spec.accounts import Logins, Mailbox
@@ -223,6 +224,8 @@ class Judge:
             attempt = run.attempt()
             outcome = replace(attempt.outcome, seconds=time.monotonic() - begun)
             self.liveness.told(run.exchanges, alone=alone)
+            if run.loss:
+                run.clear()
             self.liveness.ended(run.loss)
         return replace(attempt, outcome=outcome)
 
@@ -298,6 +301,15 @@ class _Run:
             is_crowded=self._is_crowded,
             is_limited=self._has_limit,
         )
+
+    def clear(self) -> None:
+        """Take the filling out: a server that trips over a message serves who has none."""
+        mailbox, door = self._mailbox, self._judge.door
+        if mailbox is None or door is None or not mailbox.filling:
+            return
+        # What remains is said when the run ends and clears each maildrop once more.
+        with suppress(DoorError):
+            door.clear(mailbox.account.user)
 
     def _is_of_a_loss(self, finding: Finding) -> bool:
         """It says no more than that something had no reply."""
@@ -493,8 +505,13 @@ class _Run:
         raise AssertionError("unreachable")
 
     def _is_gone(self, error: SessionRefused, delay: float) -> bool:
-        """The target was given up; looked at anew where it is no limit of connections."""
+        """The target was given up; looked at anew where it is no limit of connections.
+
+        A login that was lost may be due to the filling, so that others say whether it serves.
+        """
         liveness = self._judge.liveness
+        if not (error.is_unserved or error.is_full):
+            return bool(liveness.why)
         # For who has sessions open a target that turns clients away may be full of these.
         has_none = not any(session.is_open for session in self._sessions.values())
         if delay >= _LONG_DELAY and (not error.is_full or (has_none and liveness.is_quiet)):
