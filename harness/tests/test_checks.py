@@ -538,6 +538,14 @@ LENGTHS = [
             ),
             ("no CAPA", NOTHING, (HELLO, said(f"USER {LONGEST}", "+OK"), REST)),
             (
+                "a close, at AUTH with an initial response",
+                NOTHING,
+                (
+                    *(HELLO, PLAIN_CAPA, said("AUTH PLAIN", b"+ \r\n")),
+                    unanswered(f"AUTH PLAIN {'A' * 60}", End.CLOSED),
+                ),
+            ),
+            (
                 "256 octets",
                 NOTHING,
                 (HELLO, PLAIN_CAPA, said(f"USER {LONGEST}x", "-ERR"), REST),

@@ -266,13 +266,12 @@ def _read_whole(exchange: Exchange, before: History, why: str) -> Judgement:
 def _gone_for_its_length(exchange: Exchange, long: Exchange, before: History) -> Judgement:
     """No reply, or a close, though the command was answered before with a short argument.
 
-    An initial response is long or not there, so that AUTH need not have been answered;
-    behind one that logs in, a close has another cause.
+    Of AUTH that is seen in several sessions alone: by then a login may have been refused,
+    and a server may not take an initial response at all.
     """
-    if long.keyword == "AUTH" and long.is_ok:
+    if long.keyword == "AUTH" or long.keyword not in before.answered:
         return None
-    is_known = long.keyword in before.answered or long.keyword == "AUTH"
-    if not is_known or before.illegal or exchange.partial:
+    if before.illegal or exchange.partial:
         return None
     if exchange.is_closed and may_close(before):
         return None
