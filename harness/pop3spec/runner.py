@@ -589,6 +589,7 @@ class _Run:
                 return self._may_be_closed(step, session)
             if step.authenticate is None:
                 self._send(step, session)
+        was_out_of_step = session.history.is_out_of_step
         problem = self._await(step, session)
         if step.observe is not None:
             self._observe(step.observe, self._recorder.transcript[begun:])
@@ -597,6 +598,8 @@ class _Run:
             self._leave_drops_unjudged(session, found)
         if problem is None:
             return True
+        if was_out_of_step:
+            return False  # what came may be the reply to another command
         if not self._is_explained(step, problem, begun):
             self._accuse(step, problem)
         return False
@@ -803,6 +806,7 @@ class _Run:
             if not self._is_explained(step, problem, len(self._recorder.transcript) - 1):
                 self._accuse(step, problem)
             return False
+        session.look_for_another_greeting()
         return True
 
     def _last_of(self, step: Step, session: Session) -> Exchange:

@@ -538,6 +538,14 @@ LENGTHS = [
             ),
             ("no CAPA", NOTHING, (HELLO, said(f"USER {LONGEST}", "+OK"), REST)),
             (
+                "a close, at a number too many",
+                NOTHING,
+                (
+                    *(*LOGIN, PLAIN_CAPA, said("RETR 9", "-ERR")),
+                    unanswered(f"RETR {'1' * 200} 2", End.CLOSED),
+                ),
+            ),
+            (
                 "a close, at AUTH with an initial response",
                 NOTHING,
                 (

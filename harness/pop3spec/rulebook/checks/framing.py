@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from pop3spec.protocol.commands import COMMANDS, State
+from pop3spec.protocol.commands import COMMANDS, Argument, State
 from pop3spec.protocol.sasl import BASE64
 from pop3spec.rulebook.checks.tls import follows_stls
 from pop3spec.rulebook.history import SHORT_COMMAND, History, says_shutdown
@@ -271,12 +271,28 @@ def _gone_for_its_length(exchange: Exchange, long: Exchange, before: History) ->
     """
     if long.keyword == "AUTH" or long.keyword not in before.answered:
         return None
+    if not _is_well_formed(long):
+        return None  # what is wrong with it may be the cause
     if before.illegal or exchange.partial:
         return None
     if exchange.is_closed and may_close(before):
         return None
     how = exchange.end.value if exchange.end is not None else "nothing"
     return Broken(f"{how}, at a command of {len(long.sent)} octets")
+
+
+_NUMBERS = (Argument.MESSAGE_NUMBER, Argument.LINE_COUNT)
+
+
+def _is_well_formed(exchange: Exchange) -> bool:
+    """As many arguments as the command takes, and digits where it wants numbers."""
+    command, given = COMMANDS.get(exchange.keyword), exchange.arguments
+    if command is None or command.rest:
+        return True
+    if not command.required <= len(given) <= len(command.arguments):
+        return False
+    kinds = zip(given, command.arguments, strict=False)
+    return all(word.isdigit() for word, kind in kinds if kind in _NUMBERS)
 
 
 def follows_a_long_command(exchange: Exchange, before: History) -> bool:
