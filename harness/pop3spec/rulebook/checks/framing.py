@@ -135,6 +135,8 @@ def reply_per_command(exchange: Exchange, before: History) -> Judgement:
         return None
     if exchange.reply is not None:
         return HELD
+    if _is_long_and_unknown(exchange, before):
+        return None
     if exchange.end is End.TIMEOUT and not exchange.partial:
         waited = exchange.answered_at - exchange.sent_at
         return Broken(f"no reply within {waited:.1f} s")
@@ -238,6 +240,13 @@ def _long(exchange: Exchange, before: History) -> str | None:
     if len(arguments) <= _MOST_ARGUMENTS and max(map(len, arguments), default=0) <= MAX_ARGUMENT:
         return _Long.ARGUMENT
     return None if before.capabilities is None else _Long.COMMAND
+
+
+def _is_long_and_unknown(exchange: Exchange | None, before: History) -> bool:
+    """What becomes of it may be due to its length, which only a short one beside it tells."""
+    if exchange is None or exchange.keyword in COMMANDS:
+        return False
+    return _long(exchange, before) is not None
 
 
 def argument_length(exchange: Exchange, before: History) -> Judgement:
@@ -375,6 +384,8 @@ def stays_open(exchange: Exchange, before: History) -> Judgement:
         return None
     if exchange.kind is Kind.COMMAND and exchange.partial:
         return None  # judged as a reply without its end
+    if _is_long_and_unknown(exchange if exchange.kind is Kind.COMMAND else before.last, before):
+        return None
     where = f"instead of a reply to {exchange.keyword}" if exchange.sent else "unasked"
     return Broken(f"the connection closed {where}")
 
