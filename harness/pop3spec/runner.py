@@ -389,6 +389,7 @@ class _Run:
 
     def _outcome(self, verdict: Verdict, detail: str) -> Outcome:
         findings = tuple(self._recorder.findings)
+        untried = verdict if verdict is Verdict.BLOCKED else None
         judged = verdict_of(findings, rulebook())
         verdict = worst((verdict, judged))
         masker = self._judge.masker
@@ -405,6 +406,7 @@ class _Run:
             facts=tuple(self._recorder.facts),
             observations=masker.mask_observations(self._recorder.observations),
             uses=frozenset(self._recorder.uses),
+            untried=untried,
         )
 
     def _shown(self, finding: Finding) -> Finding:
