@@ -1,4 +1,7 @@
-"""The command: `python -m servers up|down|restart|list|judge|all|repeat`, `harness` on the path."""
+"""The command: `python -m servers up|down|restart|list|judge|all|repeat|together`.
+
+`harness` is on the path.
+"""
 
 import argparse
 import shutil
@@ -14,6 +17,7 @@ from servers.registry import SERVERS
 from servers.repeat import flips, is_comparable, read, repeat
 from servers.roots import cache_of
 from servers.running import LeftOutError, Server, ServerFailedError
+from servers.together import judge_together, tail
 
 PROMISE = (
     "Nothing of your system is touched: each server lives in a root or an environment of its own "
@@ -95,6 +99,18 @@ def repeat_one(options: argparse.Namespace) -> int:
     return 1 if found else 0
 
 
+def together(options: argparse.Namespace) -> int:
+    """Judge some servers side by side; 1 where pop3spec itself failed."""
+    print(PROMISE.format(cache=cache_of("")), flush=True)
+    names = [server.NAME for server in options.servers]
+    several = list(judge_together(names, options.pytest_options, options.within))
+    for told in several:
+        if told.is_broken:
+            print(f"\n{told.name}: the last that was written:", tail(told), sep="\n")
+    print("", *(told.line for told in several), sep="\n")
+    return 1 if any(told.is_broken for told in several) else 0
+
+
 def forget_installation(server: Server, options: argparse.Namespace) -> None:
     """With --fresh, remove what the cache has of a server."""
     if options.fresh:
@@ -112,6 +128,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "judge": judge_some,
     "all": judge_some,
     "repeat": repeat_one,
+    "together": together,
 }
 
 
@@ -119,14 +136,27 @@ def parser() -> argparse.ArgumentParser:
     """The command line; what it does not know goes to pytest."""
     it = argparse.ArgumentParser(prog="python -m servers", allow_abbrev=False)
     it.add_argument("command", choices=COMMANDS, help="what to do; `all` is `judge all`")
-    it.add_argument("name", nargs="?", choices=[*SERVERS, "all"], help="which server")
+    it.add_argument("name", nargs="?", type=names, help="which server, or several: a,b; or all")
     it.add_argument("--state-dir", type=Path, help="where its state goes (a temporary directory)")
     it.add_argument("--fresh", action="store_true", help="forget the cached installation")
     it.add_argument("--times", type=positive, default=10, help="repetitions of `repeat` (10)")
     it.add_argument(
+        "--within", type=positive, default=900, help="seconds for each of `together` (900)"
+    )
+    it.add_argument(
         "--serial", type=int, help="how many of them with --jobs=1 (half of them); 0 is quick"
     )
     return it
+
+
+def names(word: str) -> list[str]:
+    """The servers that a word names."""
+    found = list(SERVERS) if word == "all" else word.split(",")
+    unknown = [name for name in found if name not in SERVERS]
+    if unknown:
+        known = ", ".join(SERVERS)
+        raise argparse.ArgumentTypeError(f"no server {', '.join(unknown)}; there are {known}, all")
+    return found
 
 
 def positive(word: str) -> int:
@@ -141,20 +171,21 @@ def read_options(words: Sequence[str]) -> argparse.Namespace:
     """The options, with the servers in place of their names."""
     it = parser()
     options, rest = it.parse_known_args(words)
-    judges = COMMANDS[options.command] in (judge_some, repeat_one)
-    if rest and not judges:
+    command = options.command
+    if rest and command not in ("judge", "all", "repeat", "together"):
         it.error(f"unknown: {' '.join(rest)}")
-    everything = options.command == "all" or options.name == "all"
-    if options.command == "list":
+    if command == "list":
         options.servers = []
-    elif everything and options.command in ("all", "judge", "down"):
+    elif command == "all":
         options.servers = list(SERVERS.values())
-    elif options.name is None or everything:
-        it.error(f"{options.command} needs the name of one server: {', '.join(SERVERS)}")
+    elif options.name is None:
+        it.error(f"{command} needs the name of a server: {', '.join(SERVERS)}")
+    elif len(options.name) > 1 and command in ("up", "restart", "repeat"):
+        it.error(f"{command} takes one server")
     else:
-        options.servers = [SERVERS[options.name]]
+        options.servers = [SERVERS[name] for name in options.name]
     if options.state_dir is not None:
-        if len(options.servers) != 1 or options.command == "repeat":
+        if len(options.servers) != 1 or command in ("repeat", "together"):
             it.error("--state-dir is for one server that is judged once")
         options.state_dir = options.state_dir.absolute()
     options.pytest_options = [word for word in rest if word != "--"]

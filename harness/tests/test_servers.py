@@ -19,7 +19,7 @@ import yaml
 
 from pop3spec.target import load_profile
 from servers import __main__ as command_line
-from servers import environments, judge, processes, repeat, roots, slots
+from servers import environments, judge, processes, repeat, roots, slots, together
 from servers.registry import SERVERS
 from servers.running import (
     Account,
@@ -371,6 +371,43 @@ def test_half_of_the_repetitions_have_one_job(monkeypatch: pytest.MonkeyPatch) -
     assert len({words[-1] for words in asked}) == 4
 
 
+# What stands for the command that judges one server: it says and does what the name asks for.
+JUDGING = """
+import pathlib, sys, time
+name, place = sys.argv[1], pathlib.Path(sys.argv[2])
+if name == "slow":
+    time.sleep(60)
+if name == "late" and not place.exists():
+    place.touch()
+    print("late: did not come up: no greeting; exit code 3; 30 s")
+    sys.exit(3)
+if name == "crashes":
+    raise RuntimeError
+code = {"left": 0, "blocked": 5, "usage": 4}.get(name, 1)
+print("left: left out: needs root" if name == "left" else f"{name} 1.0: 1 fail; exit code {code}")
+sys.exit(code)
+"""
+
+
+def test_side_by_side_only_pop3spec_itself_can_fail(tmp_path: Path) -> None:
+    names = ["popa3d", "left", "blocked", "slow", "late", "crashes", "usage"]
+    prefix = (sys.executable, "-c", JUDGING)
+
+    several = list(together.judge_together(names, [str(tmp_path / "late")], 5, prefix))
+
+    assert {told.name: told.line for told in several} == {
+        "popa3d": "popa3d 1.0: 1 fail; exit code 1",
+        "left": "left: left out: needs root",
+        "blocked": "blocked 1.0: 1 fail; exit code 5",
+        "slow": "slow: not done in time",
+        "late": "late 1.0: 1 fail; exit code 1",
+        "crashes": "crashes: ended with exit code 1, no line",
+        "usage": "usage 1.0: 1 fail; exit code 4",
+    }
+    assert [told.name for told in several if told.is_broken] == ["crashes", "usage"]
+    assert "RuntimeError" in together.tail(several[5])
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_leaves_no_process_and_no_directory(number: signal.Signals) -> None:
     script = (
@@ -419,6 +456,7 @@ def test_a_signal_leaves_no_process_and_no_directory(number: signal.Signals) -> 
         (["judge", "all"], list(SERVERS), []),
         (["down", "all"], list(SERVERS), []),
         (["list"], [], []),
+        (["together", "popa3d,twisted", "-q"], ["popa3d", "twisted"], ["-q"]),
     ],
     ids=lambda value: " ".join(value),
 )
@@ -433,7 +471,15 @@ def test_the_command_line_names_servers_and_options(
 
 @pytest.mark.parametrize(
     "words",
-    [["up"], ["up", "all"], ["up", "voidpop", "-x"], ["judge", "all", "--state-dir=/tmp/x"]],
+    [
+        ["up"],
+        ["up", "all"],
+        ["up", "voidpop", "-x"],
+        ["judge", "all", "--state-dir=/tmp/x"],
+        ["judge", "popa3d,cyrrus"],
+        ["repeat", "voidpop", "--state-dir=/tmp/x"],
+        ["repeat", "voidpop", "--times=0"],
+    ],
     ids=lambda value: " ".join(value),
 )
 def test_a_command_that_makes_no_sense_is_refused(words: list[str]) -> None:
