@@ -87,6 +87,10 @@ def is_limit(exchange: Exchange) -> bool:
     return text.startswith((b"[IN-USE]", b"[LOGIN-DELAY]", b"[SYS/"))
 
 
+# Seconds in which a close behind a refusal is there.
+A_MOMENT = 0.5
+
+
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.rules("practice-same-refusal")
 def test_a_name_that_nobody_has_is_refused_like_a_wrong_password(
@@ -101,6 +105,8 @@ def test_a_name_that_nobody_has_is_refused_like_a_wrong_password(
         exchanges = log_in(maildrop, session, way, name)
         if any(map(is_limit, exchanges)):
             blocked("the server has a limit of its own on logins")
+        # A server that ends the session says so a moment later.
+        session.pause(A_MOMENT)
         session.look()
         ends.append((words(exchanges, name), session.is_open))
         session.close()

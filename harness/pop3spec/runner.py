@@ -12,6 +12,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterable, Iterator, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from pop3spec.accounts import Logins, Mailbox
@@ -223,6 +224,8 @@ class Judge:
             attempt = run.attempt()
             outcome = replace(attempt.outcome, seconds=time.monotonic() - begun)
             self.liveness.told(run.exchanges, alone=alone)
+            if run.loss:
+                run.clear()
             self.liveness.ended(run.loss)
         return replace(attempt, outcome=outcome)
 
@@ -298,6 +301,15 @@ class _Run:
             is_crowded=self._is_crowded,
             is_limited=self._has_limit,
         )
+
+    def clear(self) -> None:
+        """Take the filling out: a server that trips over a message serves who has none."""
+        mailbox, door = self._mailbox, self._judge.door
+        if mailbox is None or door is None or not mailbox.filling:
+            return
+        # What remains is said when the run ends and clears each maildrop once more.
+        with suppress(DoorError):
+            door.clear(mailbox.account.user)
 
     def _is_of_a_loss(self, finding: Finding) -> bool:
         """It says no more than that something had no reply."""
@@ -377,6 +389,7 @@ class _Run:
 
     def _outcome(self, verdict: Verdict, detail: str) -> Outcome:
         findings = tuple(self._recorder.findings)
+        untried = verdict if verdict is Verdict.BLOCKED else None
         judged = verdict_of(findings, rulebook())
         verdict = worst((verdict, judged))
         masker = self._judge.masker
@@ -393,6 +406,7 @@ class _Run:
             facts=tuple(self._recorder.facts),
             observations=masker.mask_observations(self._recorder.observations),
             uses=frozenset(self._recorder.uses),
+            untried=untried,
         )
 
     def _shown(self, finding: Finding) -> Finding:
@@ -493,8 +507,13 @@ class _Run:
         raise AssertionError("unreachable")
 
     def _is_gone(self, error: SessionRefused, delay: float) -> bool:
-        """The target was given up; looked at anew where it is no limit of connections."""
+        """The target was given up; looked at anew where it is no limit of connections.
+
+        A login that was lost may be due to the filling, so that others say whether it serves.
+        """
         liveness = self._judge.liveness
+        if not (error.is_unserved or error.is_full):
+            return bool(liveness.why)
         # For who has sessions open a target that turns clients away may be full of these.
         has_none = not any(session.is_open for session in self._sessions.values())
         if delay >= _LONG_DELAY and (not error.is_full or (has_none and liveness.is_quiet)):
@@ -572,6 +591,7 @@ class _Run:
                 return self._may_be_closed(step, session)
             if step.authenticate is None:
                 self._send(step, session)
+        was_out_of_step = session.history.is_out_of_step
         problem = self._await(step, session)
         if step.observe is not None:
             self._observe(step.observe, self._recorder.transcript[begun:])
@@ -580,6 +600,8 @@ class _Run:
             self._leave_drops_unjudged(session, found)
         if problem is None:
             return True
+        if was_out_of_step:
+            return False  # what came may be the reply to another command
         if not self._is_explained(step, problem, begun):
             self._accuse(step, problem)
         return False
@@ -786,6 +808,7 @@ class _Run:
             if not self._is_explained(step, problem, len(self._recorder.transcript) - 1):
                 self._accuse(step, problem)
             return False
+        session.look_for_another_greeting()
         return True
 
     def _last_of(self, step: Step, session: Session) -> Exchange:

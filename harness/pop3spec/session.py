@@ -284,8 +284,11 @@ class Session:
                 "the connection ended behind the +OK to STLS", is_limit=True, is_lost=True
             )
         self.secure()
-        # A greeting that comes again must not pass for the reply to the first command.
-        self.pause(_GREETS_AGAIN)
+        self.look_for_another_greeting()
+
+    def look_for_another_greeting(self) -> None:
+        """Record what comes behind a handshake, before it passes for the reply to a command."""
+        self.pause(max(_GREETS_AGAIN, self._patience))
         self.look()
 
     @property
@@ -683,7 +686,8 @@ class Session:
             ended=self._ended,
             expires=_expires(history.capabilities or {}),
             keeps=(history.capabilities or {}).get("EXPIRE", ())[:1] == ("NEVER",),
-            may_change=history.filling.may_change,
+            # A reply may have been taken for that to another command.
+            may_change=history.filling.may_change or history.is_out_of_step,
             logged_in=history.state is State.TRANSACTION,
             locked_out=self._locked_out,
             challenges=history.challenges[:_MAX_FACTS],

@@ -60,7 +60,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A test's verdict with its findings; a value that crosses processes as data."""
+    """A test's verdict with its findings; a value that crosses processes as data.
+
+    `untried` is `blocked` or `not-applicable` where the test itself came to that, whatever
+    the rulebook found on the way.
+    """
 
     verdict: Verdict
     detail: str = ""
@@ -71,6 +75,7 @@ class Outcome:
     facts: tuple[SessionFacts, ...] = ()
     observations: frozenset[Seen] = frozenset()
     uses: frozenset[Use] = frozenset()
+    untried: Verdict | None = None
 
 
 def breach(rule: str, level: Level) -> Verdict:

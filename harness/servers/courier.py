@@ -57,6 +57,11 @@ install -d -o courier -g courier /run/courier /run/courier/authdaemon
 START = "authdaemond start; pop3d start; pop3d-ssl start; exec sleep infinity"
 
 
+# It announces LOGIN-DELAY 10, so that each account is left alone for that long between two
+# logins: with 4 of them judging takes three quarters of an hour, with many a few minutes.
+USERS = tuple(f"user-{number:02}" for number in range(1, 33))
+
+
 def describe() -> str:
     """One line: what the server is, where it comes from, what it stores in."""
     return "Courier (Debian courier-pop; Maildir; plain, STLS and TLS; CRAM mechanisms)"
@@ -66,7 +71,7 @@ def up(state: Path) -> Running:
     """Start Courier with its whole state below this directory."""
     version = install(RECIPE)
     state = take(state)
-    accounts = new_accounts()
+    accounts = new_accounts(USERS)
     port, tls_port = free_ports(2, HOST)
     mail, tls = state / "mail", state / "tls"
     tls.mkdir()

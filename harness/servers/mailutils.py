@@ -10,7 +10,7 @@ from pathlib import Path
 
 from servers import certificates
 from servers.processes import free_ports, give_back, take, wait_for_greeting
-from servers.roots import Plan, Recipe, enter, install
+from servers.roots import Plan, Recipe, enter, install, restart_command
 from servers.running import PROFILE, Account, Running, new_accounts, write_profile
 from servers.stores import make_mailboxes
 from servers.unixusers import add_users, owners
@@ -80,6 +80,7 @@ def up(state: Path) -> Running:
             ca=certificates.authority_in(state),
             profile=state / PROFILE,
             version=version,
+            restart=restart_command(NAME, state),
         )
     )
 

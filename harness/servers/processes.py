@@ -118,13 +118,21 @@ def take(state: Path) -> Path:
     return state.resolve()
 
 
+def is_taken(state: Path) -> bool:
+    """A directory is a state directory of ours."""
+    return (state / RECORD).is_file()
+
+
 def give_back(state: Path) -> None:
     """End the processes of a state directory and remove it; another's is left alone."""
-    if not (state / RECORD).is_file():
+    if not is_taken(state):
         return
     for process in remembered(state):
         end(process)
-    shutil.rmtree(state)
+    # Somebody else may be at it as well: whoever removes a file, it gets less.
+    while state.is_dir():
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(state)
 
 
 def end_all_but_callers(state: Path) -> None:

@@ -538,6 +538,22 @@ LENGTHS = [
             ),
             ("no CAPA", NOTHING, (HELLO, said(f"USER {LONGEST}", "+OK"), REST)),
             (
+                "a close, at a number too many",
+                NOTHING,
+                (
+                    *(*LOGIN, PLAIN_CAPA, said("RETR 9", "-ERR")),
+                    unanswered(f"RETR {'1' * 200} 2", End.CLOSED),
+                ),
+            ),
+            (
+                "a close, at AUTH with an initial response",
+                NOTHING,
+                (
+                    *(HELLO, PLAIN_CAPA, said("AUTH PLAIN", b"+ \r\n")),
+                    unanswered(f"AUTH PLAIN {'A' * 60}", End.CLOSED),
+                ),
+            ),
+            (
                 "256 octets",
                 NOTHING,
                 (HELLO, PLAIN_CAPA, said(f"USER {LONGEST}x", "-ERR"), REST),

@@ -158,6 +158,18 @@ def test_a_rule_is_judged_by_its_own_level_inside_a_failing_scenario() -> None:
     assert verdict_of_rule(MAY, row) is Verdict.PASS
 
 
+def test_a_rule_that_a_test_lists_and_did_not_try_is_not_untested_for_what_else_it_broke() -> None:
+    outcome = Outcome(
+        Verdict.FAIL, findings=(Finding(MUST, "'one'"),), untried=Verdict.NOT_APPLICABLE
+    )
+    facts = {"id": "a.py::b", "title": "B", "file": "a.py", "line": 1, "replay": ""}
+    row = ScenarioRow.from_outcome(outcome, rules=(SHOULD,), **facts)  # type: ignore[arg-type]
+
+    assert ScenarioRow.from_data(json.loads(json.dumps(row.to_data()))) == row
+    assert verdict_of_rule(SHOULD, row) is Verdict.NOT_APPLICABLE
+    assert verdict_of_rule(MUST, row) is Verdict.FAIL
+
+
 def test_a_rule_row_names_the_scenarios_that_list_or_break_the_rule() -> None:
     rows = [
         scenario(Verdict.FAIL, "c", findings=broken(MUST)),

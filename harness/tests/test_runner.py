@@ -10,6 +10,7 @@ import pytest
 from scripted import HELLO, LOGIN, Line, Move, Scripted, close, tell
 
 from pop3spec.accounts import Mailbox
+from pop3spec.liveness import Liveness, Look
 from pop3spec.maildrop import DoorError
 from pop3spec.masking import masker_for
 from pop3spec.probe import Observed
@@ -138,6 +139,31 @@ def test_a_secret_in_an_observation_is_masked(write: Callable[[str], Scenario]) 
     outcome = play("steps: [{send: STAT}]", write, script).outcome
 
     assert ("text-behind-drop-listing", "of ***") in outcome.observations
+
+
+def test_a_filling_over_which_a_login_was_lost_is_taken_out_before_others_look(
+    write: Callable[[str], Scenario],
+) -> None:
+    store, left = MemoryStore(), []
+    door = MemoryDoor(store)
+    drops = (HELLO, "USER alice", b"+OK\r\n", "PASS correct-horse", close)
+
+    def look() -> Look:
+        left.append(door.contents("alice"))
+        return Look()
+
+    liveness = Liveness(look)
+    for _ in range(3):
+        attempt = play(
+            "maildrop: [plain-text]\nsteps: [{send: NOOP}]",
+            write,
+            *[drops] * 4,
+            door=door,
+            liveness=liveness,
+        )
+        assert attempt.outcome.verdict is Verdict.BLOCKED
+
+    assert left == [[]]
 
 
 # --- What can be expected, each once met and once not

@@ -5,10 +5,12 @@ import hmac
 import http.client
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +19,7 @@ import yaml
 
 from pop3spec.target import load_profile
 from servers import __main__ as command_line
-from servers import environments, judge, processes, roots, slots
+from servers import environments, judge, processes, repeat, roots, slots, together
 from servers.registry import SERVERS
 from servers.running import (
     Account,
@@ -204,7 +206,38 @@ def test_the_next_up_ends_what_a_killed_run_left() -> None:
         assert second.profile.parent != left
 
     assert not second.profile.parent.exists()
-    assert slots.state_of(server.NAME) is None
+    with pytest.raises(ServerFailedError, match="sleeping is not up"):
+        slots.place_of(server, None)
+
+
+def test_what_another_command_works_with_is_left_alone() -> None:
+    server = Sleeping()
+
+    with slots.borrowed(server, None) as first:
+        [process] = processes.remembered(first.profile.parent)
+        assert not slots.bring_down(server, None)
+        with slots.borrowed(server, None) as second:
+            assert second.profile.parent != first.profile.parent
+        assert slots.is_in_use(server.NAME)
+
+        assert processes.is_alive(process)
+
+    assert not processes.is_alive(process)
+    assert not slots.is_in_use(server.NAME)
+
+
+def test_a_state_directory_that_somebody_removed_is_said_in_one_sentence(tmp_path: Path) -> None:
+    class Bereft(Sleeping):
+        def up(self, state: Path) -> Running:
+            state = processes.take(state)
+            shutil.rmtree(state)
+            processes.start(state, ["sleep", "60"])
+            raise AssertionError("it cannot be started there")
+
+    judged = judge.judge(Bereft(), tmp_path / "state", [])
+
+    assert judged.exit_code == judge.FAILED
+    assert "another command may have ended this server" in judge.line(judged)
 
 
 def test_an_up_that_fails_leaves_nothing(tmp_path: Path) -> None:
@@ -258,14 +291,156 @@ def test_judging_hands_on_the_options_and_the_exit_code(tmp_path: Path) -> None:
 
 def test_counts_are_those_of_this_run(tmp_path: Path) -> None:
     profile, results = tmp_path / "profile.yaml", tmp_path / "results.json"
-    verdicts = ["pass", "fail", "pass"]
-    results.write_text(json.dumps({"scenarios": [{"verdict": each} for each in verdicts]}))
+    results.write_text(json.dumps(verdicts(scenarios="pass fail pass", rules="fail warn")))
     os.utime(results, (1, 1))
     profile.touch()
 
-    assert judge.counts(results, newer_than=profile) == "no results"
+    assert judge.counts(results, newer_than=profile) == ({}, {})
     os.utime(results)
-    assert judge.counts(results, newer_than=profile) == "2 pass, 1 fail"
+    scenarios, rules = judge.counts(results, newer_than=profile)
+
+    assert judge.in_words(scenarios) == "2 pass, 1 fail"
+    assert rules == {"fail": 1, "warn": 1}
+
+
+def verdicts(scenarios: str, rules: str, detail: str = "") -> dict[str, list[dict[str, str]]]:
+    """Results with ids that count."""
+    return {
+        "scenarios": [
+            {"id": f"s{n}", "verdict": each, "detail": detail}
+            for n, each in enumerate(scenarios.split())
+        ],
+        "rules": [{"id": f"r{n}", "verdict": each} for n, each in enumerate(rules.split())],
+    }
+
+
+@pytest.mark.parametrize("words", [["--report-dir=out"], ["--report-dir", "out"]])
+def test_results_are_read_where_the_options_say(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    ours = judge.pytest_command("popa3d", tmp_path / "profile.yaml", ["-x"])
+    theirs = judge.pytest_command("popa3d", tmp_path / "profile.yaml", words)
+
+    assert judge.report_directory(ours) == judge.CLONE / "reports" / "servers" / "popa3d"
+    assert judge.report_directory(theirs) == tmp_path / "out"
+
+
+def test_the_table_has_a_row_for_each_server() -> None:
+    told = {"fail": 1, "pass": 84, "untested": 11, "not-applicable": 95}
+    judged = judge.Judged("popa3d", "1.0.3", 1, 104.6, "", told)
+    left_out = judge.Judged("dovecot", "", None, 0.1, "left out: needs root")
+
+    lines = judge.table([judged, left_out])
+
+    assert lines[0].split() == ["server", "version", *judge.VERDICTS, "seconds"]
+    assert lines[1].split() == ["popa3d", "1.0.3", "1", "0", "84", "0", "11", "95", "105"]
+    assert lines[2].split() == ["dovecot", "-", *("-" * 7)]
+
+
+def test_what_flips_between_repetitions_is_named_with_both_details() -> None:
+    one = verdicts("pass pass", "pass")
+    other = verdicts("pass fail", "fail", detail="rfc1939-5-retr: 3 lines,\n  2 expected")
+    fewer = verdicts("pass", "pass")
+
+    assert repeat.flips({1: one, 2: one}) == []
+    found = repeat.flips({1: one, 2: other, 3: fewer})
+
+    assert [flip.id for flip in found] == ["s1", "r0"]
+    assert list(found[0].lines) == [
+        "s1",
+        "  pass in 1",
+        "  fail in 2: rfc1939-5-retr: 3 lines, 2 expected",
+        "  not there in 3",
+    ]
+
+
+def test_half_of_the_repetitions_have_one_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Sequence[str]] = []
+
+    def judged(server: Server, state: Path | None, options: Sequence[str]) -> judge.Judged:
+        asked.append(options)
+        return judge.Judged(server.NAME, "1.0", 0, 1.0)
+
+    monkeypatch.setattr(repeat, "judge", judged)
+    list(repeat.repeat(Sleeping(), 4, 2, ["--fuzz=off"]))
+
+    assert [repeat.ONE_JOB in words for words in asked] == [False, True, False, True]
+    assert all(words[0] == "--fuzz=off" for words in asked)
+    assert len({words[-1] for words in asked}) == 4
+
+
+# What stands for the command that judges one server: it says and does what the name asks for.
+JUDGING = """
+import pathlib, sys, time
+name, place = sys.argv[1], pathlib.Path(sys.argv[2])
+if name == "slow":
+    time.sleep(60)
+if name == "late" and not place.exists():
+    place.touch()
+    print("late: did not come up: no greeting; exit code 3; 30 s")
+    sys.exit(3)
+if name == "crashes":
+    raise RuntimeError
+code = {"left": 0, "blocked": 5, "usage": 4}.get(name, 1)
+print("left: left out: needs root" if name == "left" else f"{name} 1.0: 1 fail; exit code {code}")
+sys.exit(code)
+"""
+
+
+def test_side_by_side_only_pop3spec_itself_can_fail(tmp_path: Path) -> None:
+    names = ["popa3d", "left", "blocked", "slow", "late", "crashes", "usage"]
+    prefix = (sys.executable, "-c", JUDGING)
+
+    several = list(together.judge_together(names, [str(tmp_path / "late")], 5, prefix))
+
+    assert {told.name: told.line for told in several} == {
+        "popa3d": "popa3d 1.0: 1 fail; exit code 1",
+        "left": "left: left out: needs root",
+        "blocked": "blocked 1.0: 1 fail; exit code 5",
+        "slow": "slow: not done in time",
+        "late": "late 1.0: 1 fail; exit code 1",
+        "crashes": "crashes: ended with exit code 1, no line",
+        "usage": "usage 1.0: 1 fail; exit code 4",
+    }
+    assert [told.name for told in several if told.is_broken] == ["crashes", "usage"]
+    assert "RuntimeError" in together.tail(several[5])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_no_process_and_no_directory(number: signal.Signals) -> None:
+    script = (
+        "import sys; from pathlib import Path; from test_servers import Sleeping; "
+        "from servers import __main__, processes, registry, slots; "
+        "registry.SERVERS['sleeping'] = Sleeping(); "
+        "up = Sleeping.up; "
+        "Sleeping.up = lambda self, state: (up(self, state), print(state, flush=True), "
+        "__import__('time').sleep(60)); "
+        "sys.exit(__main__.main(['judge', 'sleeping']))"
+    )
+    tests = Path(__file__).parent
+    path = os.pathsep.join([str(tests), str(tests.parent)])
+    with subprocess.Popen(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as command:
+        assert command.stdout is not None
+        assert command.stderr is not None
+        promise, state = command.stdout.readline(), Path(command.stdout.readline().strip())
+        [process] = processes.remembered(state)
+
+        command.send_signal(number)
+        code, told = command.wait(20), command.stderr.read()
+
+    assert "Nothing of your system is touched" in promise
+    assert code == 128 + number
+    assert told == f"\n{number.name}: what was started is ended\n"
+    assert not processes.is_alive(process)
+    assert not state.exists()
 
 
 @pytest.mark.parametrize(
@@ -281,6 +456,7 @@ def test_counts_are_those_of_this_run(tmp_path: Path) -> None:
         (["judge", "all"], list(SERVERS), []),
         (["down", "all"], list(SERVERS), []),
         (["list"], [], []),
+        (["together", "popa3d,twisted", "-q"], ["popa3d", "twisted"], ["-q"]),
     ],
     ids=lambda value: " ".join(value),
 )
@@ -295,7 +471,15 @@ def test_the_command_line_names_servers_and_options(
 
 @pytest.mark.parametrize(
     "words",
-    [["up"], ["up", "all"], ["up", "voidpop", "-x"], ["judge", "all", "--state-dir=/tmp/x"]],
+    [
+        ["up"],
+        ["up", "all"],
+        ["up", "voidpop", "-x"],
+        ["judge", "all", "--state-dir=/tmp/x"],
+        ["judge", "popa3d,cyrrus"],
+        ["repeat", "voidpop", "--state-dir=/tmp/x"],
+        ["repeat", "voidpop", "--times=0"],
+    ],
     ids=lambda value: " ".join(value),
 )
 def test_a_command_that_makes_no_sense_is_refused(words: list[str]) -> None:

@@ -58,6 +58,7 @@ def _python_outcome(
     findings = [replace(found, got=masker.mask_text(found.got)) for found in recorder.findings]
     marks = [rule for mark in item.iter_markers("rules") for rule in mark.args]
     verdict, detail, exercised = Verdict.PASS, "", set(recorder.exercised)
+    untried: Verdict | None = None
     if isinstance(end, AssertionError):
         broken = [end.rule] if isinstance(end, fixtures.RuleBroken) else marks[:1]
         got = masker.mask_text(str(end).split("\n")[0])
@@ -65,6 +66,7 @@ def _python_outcome(
         verdict = verdict if broken else Verdict.ERROR
     elif end is not None:
         verdict, detail = why_skipped(str(end))
+        untried = verdict
     else:
         exercised |= set(marks[:1])
     run = state.ready_run()
@@ -82,4 +84,5 @@ def _python_outcome(
         tuple(recorder.facts),
         masker.mask_observations(recorder.observations),
         frozenset(recorder.uses),
+        untried,
     )

@@ -90,6 +90,7 @@ class ScenarioRow:
     `rules` are those that it lists, `exercised` those that held or broke in it.
     `topic` is the word for the scenarios of its file, '' where there is none.
     `replay` is the command that runs it again, alone. `baseline` is how it stands against one.
+    `untried` is what became of the test itself where it broke rules and yet tried nothing.
     """
 
     id: str
@@ -108,6 +109,7 @@ class ScenarioRow:
     replay: str = ""
     topic: str = ""
     baseline: Standing = Standing.APART
+    untried: Verdict | None = None
 
     @classmethod
     def from_outcome(
@@ -137,6 +139,7 @@ class ScenarioRow:
             transcript=outcome.transcript,
             replay=replay,
             topic=topic,
+            untried=outcome.untried if outcome.findings else None,
         )
 
     @classmethod
@@ -159,6 +162,7 @@ class ScenarioRow:
             replay=data.get("replay", ""),
             topic=data.get("topic", ""),
             baseline=Standing(data.get("baseline", "")),
+            untried=Verdict(data["untried"]) if data.get("untried") else None,
         )
 
     def to_data(self) -> Data:
@@ -180,6 +184,7 @@ class ScenarioRow:
             "replay": self.replay,
             "topic": self.topic,
             "baseline": self.baseline.value,
+            **({"untried": self.untried.value} if self.untried is not None else {}),
         }
 
     @property
@@ -298,8 +303,9 @@ def rule_rows(rulebook: Mapping[str, Rule], rows: Iterable[ScenarioRow]) -> list
         for id in {*row.rules, *breaches} & rulebook.keys():
             scenarios[id].append(row.id)
             # That a scenario came out well does not say that it touched the rule.
-            if id not in touched and row.verdict in (Verdict.BLOCKED, Verdict.NOT_APPLICABLE):
-                said[id].append(row.verdict)
+            verdict = row.untried or row.verdict
+            if id not in touched and verdict in (Verdict.BLOCKED, Verdict.NOT_APPLICABLE):
+                said[id].append(verdict)
     return [
         RuleRow(
             id=id,

@@ -198,7 +198,8 @@ class History:
     """A session as its replies have shown it so far.
 
     `illegal`: something was sent that no client may send, or a reply is overdue;
-    from then on a reply may belong to another command than it seems.
+    from then on a reply may belong to another command than it seems. `is_out_of_step`: the
+    same, since something came that belongs to no command.
     """
 
     filling: Filling = Filling()
@@ -211,6 +212,7 @@ class History:
     login_refused: bool = False
     user_refused: bool = False
     illegal: bool = False
+    is_out_of_step: bool = False
     quit: bool = False
     is_ending: bool = False  # the server is stopped, or says that it is
     capabilities: Capabilities | None = None
@@ -281,6 +283,8 @@ class History:
             changes |= self._sasl(exchange)
         if exchange.kind is Kind.GREETING and exchange.reply is not None:
             changes["greeting"] = exchange.reply.status_line
+        if self._is_surplus(exchange):
+            changes["is_out_of_step"] = True
         overdue = exchange.end in (End.TIMEOUT, End.TOO_LONG) and exchange.kind is not Kind.CLOSE
         if exchange.deliberate or overdue:
             changes["illegal"] = True
@@ -297,6 +301,13 @@ class History:
                 changes["worked"] = self.worked | {exchange.keyword}
             changes.update(self._learned(exchange))
         return replace(self, **changes)  # type: ignore[arg-type]  # keys are field names
+
+    def _is_surplus(self, exchange: Exchange) -> bool:
+        """Octets that no command asked for; a greeting of several lines is read by its end."""
+        if exchange.kind not in (Kind.UNASKED, Kind.SILENCE) or not exchange.partial:
+            return False
+        is_greeting = self.last is not None and self.last.kind is Kind.GREETING
+        return not (exchange.deliberate or self.illegal or is_greeting)
 
     def _learned(self, exchange: Exchange) -> dict[str, object]:
         word = exchange.keyword

@@ -35,15 +35,21 @@ class MaildirStore(Store):  # type: ignore[misc,unused-ignore]  # Store is Any t
             for path in (self.maildir / part).iterdir()
         }
         for name in self.row_of.keys() - files.keys():
-            row = self.row_of.pop(name)
-            # Two files with the same Message-ID share a row.
-            if row not in self.row_of.values():
-                self.delete([row])
+            self.delete([self.row_of.pop(name)])
         for name in sorted(files.keys() - self.row_of.keys()):
             # What SMTP would have handed over: lines that end with CRLF.
-            message = re.sub(rb"\r?\n", b"\r\n", files[name].read_bytes())
-            self.row_of[name] = self.store(message)
+            try:
+                message = re.sub(rb"\r?\n", b"\r\n", files[name].read_bytes())
+                self.row_of[name] = self._stored(message, name)
+            except FileNotFoundError:
+                continue  # taken out of the Maildir since
         return super().list_messages(*arguments, **options)
+
+    def _stored(self, message: bytes, name: str) -> int:
+        """Store a message for itself: two with one Message-ID would be one in a folder."""
+        row = int(self.store(message, folder=f"from {name}"))
+        self.move([row], "INBOX")
+        return row
 
 
 async def serve(settings: dict[str, Any]) -> None:

@@ -38,6 +38,14 @@ class Mailbox(maildir.MaildirMailbox):  # type: ignore[misc,unused-ignore]
         digest = hashlib.md5(os.path.basename(self.list[i]), usedforsecurity=False)
         return digest.hexdigest().encode()
 
+    def deleteMessage(self, i: int) -> None:  # noqa: N802 - Twisted's name
+        """Move the message to the trash at once, where the original joins bytes and text."""
+        path = self.list[i]
+        trash = os.path.join(self.path, b".Trash", b"cur", os.path.basename(path))
+        os.rename(path, trash)
+        self.deleted[path] = trash
+        self.list[i] = 0
+
 
 @implementer(portal.IRealm)
 class Realm:

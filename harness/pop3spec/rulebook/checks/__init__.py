@@ -370,13 +370,18 @@ def _asked(keyword: str, state: State) -> tuple[tuple[str, Check], ...]:
 
 
 def judge(exchange: Exchange, before: History) -> list[tuple[str, Held | Broken]]:
-    """Every rule on which the exchange says something, with what it says."""
+    """Every rule on which the exchange says something, with what it says.
+
+    Nothing is held against a server whose replies may be those to other commands.
+    """
     judged = []
     is_ending = says_shutdown(exchange)
     for rule, check in _OF_THE_LINE if is_ending else _asked(exchange.keyword, before.state):
         judgement = check(exchange, before)
         if judgement is not None:
             judged.append((rule, judgement))
+    if before.is_out_of_step:
+        return [(rule, judgement) for rule, judgement in judged if isinstance(judgement, Held)]
     return _without_consequences(judged, exchange, before)
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from pop3spec.protocol.commands import COMMANDS, State
+from pop3spec.protocol.commands import COMMANDS, Argument, State
 from pop3spec.protocol.sasl import BASE64
 from pop3spec.rulebook.checks.tls import follows_stls
 from pop3spec.rulebook.history import SHORT_COMMAND, History, says_shutdown
@@ -135,6 +135,8 @@ def reply_per_command(exchange: Exchange, before: History) -> Judgement:
         return None
     if exchange.reply is not None:
         return HELD
+    if _is_long_and_unknown(exchange, before):
+        return None
     if exchange.end is End.TIMEOUT and not exchange.partial:
         waited = exchange.answered_at - exchange.sent_at
         return Broken(f"no reply within {waited:.1f} s")
@@ -240,6 +242,13 @@ def _long(exchange: Exchange, before: History) -> str | None:
     return None if before.capabilities is None else _Long.COMMAND
 
 
+def _is_long_and_unknown(exchange: Exchange | None, before: History) -> bool:
+    """What becomes of it may be due to its length, which only a short one beside it tells."""
+    if exchange is None or exchange.keyword in COMMANDS:
+        return False
+    return _long(exchange, before) is not None
+
+
 def argument_length(exchange: Exchange, before: History) -> Judgement:
     """A command with arguments of up to 40 characters is answered once."""
     return _read_whole(exchange, before, _Long.ARGUMENT)
@@ -266,18 +275,33 @@ def _read_whole(exchange: Exchange, before: History, why: str) -> Judgement:
 def _gone_for_its_length(exchange: Exchange, long: Exchange, before: History) -> Judgement:
     """No reply, or a close, though the command was answered before with a short argument.
 
-    An initial response is long or not there, so that AUTH need not have been answered;
-    behind one that logs in, a close has another cause.
+    Of AUTH that is seen in several sessions alone: by then a login may have been refused,
+    and a server may not take an initial response at all.
     """
-    if long.keyword == "AUTH" and long.is_ok:
+    if long.keyword == "AUTH" or long.keyword not in before.answered:
         return None
-    is_known = long.keyword in before.answered or long.keyword == "AUTH"
-    if not is_known or before.illegal or exchange.partial:
+    if not _is_well_formed(long):
+        return None  # what is wrong with it may be the cause
+    if before.illegal or exchange.partial:
         return None
     if exchange.is_closed and may_close(before):
         return None
     how = exchange.end.value if exchange.end is not None else "nothing"
     return Broken(f"{how}, at a command of {len(long.sent)} octets")
+
+
+_NUMBERS = (Argument.MESSAGE_NUMBER, Argument.LINE_COUNT)
+
+
+def _is_well_formed(exchange: Exchange) -> bool:
+    """As many arguments as the command takes, and digits where it wants numbers."""
+    command, given = COMMANDS.get(exchange.keyword), exchange.arguments
+    if command is None or command.rest:
+        return True
+    if not command.required <= len(given) <= len(command.arguments):
+        return False
+    kinds = zip(given, command.arguments, strict=False)
+    return all(word.isdigit() for word, kind in kinds if kind in _NUMBERS)
 
 
 def follows_a_long_command(exchange: Exchange, before: History) -> bool:
@@ -360,6 +384,8 @@ def stays_open(exchange: Exchange, before: History) -> Judgement:
         return None
     if exchange.kind is Kind.COMMAND and exchange.partial:
         return None  # judged as a reply without its end
+    if _is_long_and_unknown(exchange if exchange.kind is Kind.COMMAND else before.last, before):
+        return None
     where = f"instead of a reply to {exchange.keyword}" if exchange.sent else "unasked"
     return Broken(f"the connection closed {where}")
 
