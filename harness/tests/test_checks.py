@@ -512,6 +512,15 @@ LENGTHS = [
                 NOTHING,
                 (HELLO, said("USER x", "-ERR"), unanswered(f"USER {NAME}", End.CLOSED)),
             ),
+            (
+                "a close with more on its way behind the command",
+                NOTHING,
+                (
+                    *LOGIN,
+                    said("LIST 9", "-ERR"),
+                    replace(unanswered(f"LIST {FORTY}", End.CLOSED), is_followed=True),
+                ),
+            ),
             ("a short name", NOTHING, (HELLO, said("USER x", "+OK"), REST)),
             ("a positive reply besides", NOTHING, (*LOGIN, RETR, came(b"+OK\r\n"))),
             (
@@ -608,7 +617,15 @@ COMMANDS = [
     case("rfc1939-3-missing-argument", "AUTH (RFC 1734)", NOTHING, HELLO, said("AUTH", "+OK", [])),
     *[
         case("rfc1939-3-malformed-number", line, BROKEN, *LOGIN, said(line, "+OK"))
-        for line in ("LIST 1abc", "DELE -1", "LIST 0x1", "LIST 1.0", "LIST x", "DELE ++1", "DELE -0")
+        for line in (
+            "LIST 1abc",
+            "DELE -1",
+            "LIST 0x1",
+            "LIST 1.0",
+            "LIST x",
+            "DELE ++1",
+            "DELE -0",
+        )
     ],
     case("rfc1939-3-malformed-number", "refused", HELD, *LOGIN, said("TOP 1 -1", "-ERR")),
     *[

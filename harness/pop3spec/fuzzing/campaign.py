@@ -46,7 +46,8 @@ def _comes_before(one: Accusation, other: Accusation) -> bool:
 class Property:
     """What is tried: how octets become the beginning of a conversation, and its steps.
 
-    `connections` are open at the same time, at most.
+    `connections` are open at the same time, at most. One that `can_stay_outside` is of use without
+    a login as well.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Property:
     begin: Callable[[bytes], Conversation]
     steps: Callable[[bytes, Play], Iterator[Step]]
     connections: int = 2
+    can_stay_outside: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ class Campaign:
     replay: Callable[[Sequence[str]], str] = " ".join
     tell: Callable[[str], object] = str
     where: str = ""
+    stays_outside: bool = False
     found: list[Found] = field(default_factory=list)
     unstable: Counter[str] = field(default_factory=Counter)
     # Rules that were broken behind another one alone.
@@ -188,7 +191,7 @@ class Campaign:
     ) -> Play:
         self._revive()
         drops = self._usable(conversation.maildrops)
-        return Play(self.run, drops, conversation, ignored, delays)
+        return Play(self.run, drops, conversation, ignored, delays, self.stays_outside)
 
     def _revive(self) -> None:
         """Start a server again that serves nobody any more, where that is possible."""
@@ -355,12 +358,17 @@ def explore(ground: Ground, tried: Property) -> None:
         for listed in run.observed.capabilities.values()
         if listed.get("LOGIN-DELAY")
     ]
+    why = ""
     if any(each[0] != "0" for each in delays) and not run.settings.slow:
-        blocked("the target wants time between two logins, of which this needs many; see --slow")
+        why = "the target wants time between two logins, of which this needs many; see --slow"
     if run.door is None:
-        blocked("no door to fill the maildrop; name one with --maildrop")
-    if run.observed.door_problem:
-        blocked(run.observed.door_problem)
+        why = "no door to fill the maildrop; name one with --maildrop"
+    elif run.observed.door_problem:
+        why = run.observed.door_problem
+    if why and not tried.can_stay_outside:
+        blocked(why)
+    if why:
+        ground.tell(f"{tried.name}: before the login alone, for {why}")
     most = run.target.limits.connections
     if most is not None and most < tried.connections:
         blocked(f"it needs {tried.connections} connections, and the target's limit is {most}")
@@ -378,4 +386,5 @@ def explore(ground: Ground, tried: Property) -> None:
         ground.tell,
         # Its port is another one each time.
         "the embedded server" if run.settings.target is None else "",
+        stays_outside=bool(why),
     ).explore()

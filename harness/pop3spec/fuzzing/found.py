@@ -135,6 +135,9 @@ def _said(step: Step, name: str, accusation: Accusation | None) -> str:
         values["send"] = _quoted(text[:-2])
     else:
         values["send_bytes"] = _quoted(text)
+    if step.act is Act.ASK and accusation is not None:
+        # Before the login, where there is no second account, its answer is a refusal.
+        return _mapping(**values, expect=_mapping(status="reply", rule=accusation.rule))
     if step.pieces:
         values["split"] = f"[{', '.join(map(str, step.pieces))}]"
     if accusation is not None and octets.count(b"\n") == 1:

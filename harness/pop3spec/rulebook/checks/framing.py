@@ -271,6 +271,8 @@ def _gone_for_its_length(exchange: Exchange, long: Exchange, before: History) ->
     """
     if long.keyword == "AUTH" and long.is_ok:
         return None
+    if exchange.is_followed:
+        return None  # it may be a command behind it that ended the session
     is_known = long.keyword in before.answered or long.keyword == "AUTH"
     if not is_known or before.illegal or exchange.partial:
         return None
