@@ -14,7 +14,7 @@ from pop3spec.fuzzing.draws import Memory, drawn
 from pop3spec.fuzzing.found import scenario_text
 from pop3spec.fuzzing.play import HASTY, PATIENT, QUICK, Play
 from pop3spec.fuzzing.shrink import shrunk
-from pop3spec.fuzzing.steps import Accusation, Conversation, Step
+from pop3spec.fuzzing.steps import Accusation, Act, Conversation, Step
 from pop3spec.maildrop.journal import state_directory
 from pop3spec.rulebook.judgement import Broken
 from pop3spec.rulebook.over_sessions import judge_sessions
@@ -33,6 +33,8 @@ _MOST_BLOCKED, _MOST_UNSTABLE = 3, 3
 _MOST_RULES = 12
 # Starts of a server that died of what is known already.
 _MOST_REVIVED = 3
+# What may be the cause of what a neighbour sees.
+_STIMULI = frozenset({Act.SAY, Act.POUR, Act.RESET, Act.CLOSE, Act.DELIVER, Act.EMPTY})
 # Seconds between two lines about how far it is.
 _PROGRESS = 30.0
 
@@ -102,6 +104,8 @@ class Campaign:
     commands: int = 0
     _stuck: set[str] = field(default_factory=set)
     _is_dying: bool = False
+    # Sessions are dropped for others that do nothing, so that a drop says nothing.
+    _is_crowded: bool = False
     _revived: int = 0
 
     def explore(self) -> None:
@@ -191,7 +195,9 @@ class Campaign:
     ) -> Play:
         self._revive()
         drops = self._usable(conversation.maildrops)
-        return Play(self.run, drops, conversation, ignored, delays, self.stays_outside)
+        return Play(
+            self.run, drops, conversation, ignored, delays, self.stays_outside, not self._is_crowded
+        )
 
     def _revive(self) -> None:
         """Start a server again that serves nobody any more, where that is possible."""
@@ -250,6 +256,10 @@ class Campaign:
         conversation, play = self._shortened(conversation, rule, play)
         self._is_dying = False
         accusation = next(each for each in play.accusations if each.rule == rule)
+        acts = [step.act for step in conversation.steps]
+        if acts[accusation.step] is Act.ASK and _STIMULI.isdisjoint(acts):
+            self._is_crowded = True
+            return
         if any(_comes_before(each, accusation) for each in play.accusations):
             self.consequences[rule] += 1
             return
@@ -345,7 +355,7 @@ class Campaign:
 
     def _how_to_repeat(self, found: Found) -> str:
         if found.file is None:
-            return "no scenario can do it: it takes two accounts, or mail that vanishes"
+            return "no scenario can do it: it takes a second account, a neighbour, or lost mail"
         command = self.replay([str(found.file)])
         return command if found.repeats else f"{command} does not break it by itself"
 

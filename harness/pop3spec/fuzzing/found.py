@@ -22,8 +22,11 @@ def slug(name: str, rule: str) -> str:
 def scenario_text(name: str, conversation: Conversation, accusation: Accusation) -> str | None:
     """The text of a scenario file; None where no scenario can do what has to be done.
 
-    That is a second account, and mail that somebody removes.
+    That is a second account, mail that somebody removes, and a session that is dropped beside
+    another one, which a scenario takes for a limit.
     """
+    if conversation.steps[accusation.step].act is Act.ASK and accusation.step >= 0:
+        return None
     if conversation.maildrops > 1 or any(step.act is Act.EMPTY for step in conversation.steps):
         return None
     rule = rulebook()[accusation.rule]
@@ -135,9 +138,6 @@ def _said(step: Step, name: str, accusation: Accusation | None) -> str:
         values["send"] = _quoted(text[:-2])
     else:
         values["send_bytes"] = _quoted(text)
-    if step.act is Act.ASK and accusation is not None:
-        # Before the login, where there is no second account, its answer is a refusal.
-        return _mapping(**values, expect=_mapping(status="reply", rule=accusation.rule))
     if step.pieces:
         values["split"] = f"[{', '.join(map(str, step.pieces))}]"
     if accusation is not None and octets.count(b"\n") == 1:

@@ -89,7 +89,7 @@ class Play:
     """One conversation with the target, from a fresh filling on.
 
     `ignored` are rules that do not end it, `locked` users whose maildrop nobody can open. One that
-    `stays_outside` logs in to no account.
+    `stays_outside` logs in to no account. `has_room`: a neighbour is not dropped for want of room.
     `accusations` has what was broken, `played` the steps so far. With a delay for each, what a
     server may be slow with is looked at again.
     """
@@ -100,6 +100,7 @@ class Play:
     ignored: Set[str] = frozenset()
     delays: Sequence[float] = QUICK
     stays_outside: bool = False
+    has_room: bool = True
     recorder: Recorder = field(default_factory=Recorder)
     accusations: list[Accusation] = field(default_factory=list)
     played: list[Step] = field(default_factory=list)
@@ -401,7 +402,7 @@ class Play:
 
     def _ask(self, step: Step) -> None:
         side = self._sides.get(step.session)
-        if side is None or not side.session.is_open:
+        if side is None or not side.session.is_open or not self.has_room:
             return
         found = len(self.recorder.findings)
         side.session.send_octets(step.octets)
