@@ -8,7 +8,7 @@ get at the run, and makes the test's outcome of what the recorders hold.
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
@@ -715,9 +715,13 @@ class Ground:
     tell: Callable[[str], None]
 
 
-def _say_nothing(line: str) -> None:
-    """There is nobody to tell it to."""
-    del line
+def _tell(plugins: pytest.PytestPluginManager, line: str) -> None:
+    """Write a line at once, past what captures the output of a test."""
+    terminal, capture = plugins.get_plugin("terminalreporter"), plugins.get_plugin("capturemanager")
+    if terminal is None:
+        return
+    with capture.global_and_fixture_disabled() if capture is not None else nullcontext():
+        terminal.write_line(line)
 
 
 @pytest.fixture
@@ -726,7 +730,6 @@ def ground(request: pytest.FixtureRequest, transport: Transport) -> Iterator[Gro
     run = _run_of(request)
     if not run.settings.examples:
         blocked("fuzzing is switched off with --fuzz=off")
-    terminal = request.config.pluginmanager.get_plugin("terminalreporter")
     with _leased(run, 1, min(_FEW_MAILDROPS, run.width)) as mailboxes:
         if not mailboxes:
             _without_account(run)
@@ -738,7 +741,7 @@ def ground(request: pytest.FixtureRequest, transport: Transport) -> Iterator[Gro
             recorder,
             run.settings.report_dir / "found",
             request.config.stash[REPLAY],
-            terminal.write_line if terminal is not None else _say_nothing,
+            partial(_tell, request.config.pluginmanager),
         )
 
 

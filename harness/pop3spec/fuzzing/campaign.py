@@ -137,6 +137,12 @@ class Campaign:
             refused = 0
             if self.memory is not None and is_known and is_clean:
                 self.memory.forget(self._key, octets)
+        if told > begun:
+            rate = self.commands / (time.monotonic() - begun)
+            self.tell(
+                f"{self.subject.name}: {self.tried} examples, {len(self.found)} found;"
+                f" {self.commands} commands, {rate:.0f} a second"
+            )
         if self.unstable and not self.found:
             # Said, and never dressed up as a failure.
             blocked(f"unstable: {', '.join(sorted(self.unstable))} broken once, and not again")
@@ -378,7 +384,8 @@ def explore(ground: Ground, tried: Property) -> None:
     if why and not tried.can_stay_outside:
         blocked(why)
     if why:
-        ground.tell(f"{tried.name}: before the login alone, for {why}")
+        # The reason is told with what is blocked for it.
+        ground.tell(f"{tried.name}: before the login alone")
     most = run.target.limits.connections
     if most is not None and most < tried.connections:
         blocked(f"it needs {tried.connections} connections, and the target's limit is {most}")
