@@ -15,7 +15,7 @@ class Mailbox:
     """An account with what the run did to it.
 
     `filling` names the present filling: it changes with each delivery. `shared` says which
-    other run uses it as well.
+    other run uses it as well. `keeps_door_out`: a session locks the store for as long as it lasts.
     """
 
     account: Account
@@ -23,6 +23,7 @@ class Mailbox:
     filling: int = 0
     problem: str = ""
     shared: str = ""
+    keeps_door_out: bool = False
 
     @property
     def filling_name(self) -> str:

@@ -513,6 +513,7 @@ class Session:
                 sent_at=asked.sent_at if asked else now,
                 answered_at=self._recorder.now(),
                 deliberate=asked.deliberate if asked else True,
+                is_followed=bool(self._outstanding),
             )
         )
         if exchange.keyword in LOGIN and exchange.is_err:

@@ -66,7 +66,7 @@ class Exchange:
     octets that came and are no complete reply. Times are seconds since the
     transcript began. `deliberate` marks a stimulus that no client may send. `tls` is
     what a handshake came to, None of one where no version was found. So many octets in the
-    middle of `partial` were `left_out`.
+    middle of `partial` were `left_out`. `is_followed`: more commands were on the way behind it.
     """
 
     kind: Kind
@@ -82,6 +82,7 @@ class Exchange:
     note: str = ""
     tls: TlsParameters | None = None
     left_out: int = 0
+    is_followed: bool = False
 
     @property
     def is_ok(self) -> bool:

@@ -11,13 +11,15 @@ from pathlib import Path
 
 from servers.processes import free_ports, give_back, take, wait_for_greeting
 from servers.roots import Plan, Recipe, enter, install, restart_command
-from servers.running import PROFILE, Running, new_accounts, write_profile
+from servers.running import PROFILE, USERS, Running, new_accounts, write_profile
 from servers.stores import make_mailboxes
 from servers.unixusers import add_users, owners
 
 NAME = "popa3d"
 RECIPE = Recipe(NAME, ("popa3d",))
 HOST = "127.0.0.1"
+# Seven tests wait for the autologout timer side by side, each with an account of its own.
+WAITING = tuple(f"waiting{number}" for number in range(1, 8))
 
 
 def describe() -> str:
@@ -29,7 +31,7 @@ def up(state: Path) -> Running:
     """Start popa3d with its whole state below this directory."""
     version = install(RECIPE)
     state = take(state)
-    accounts = new_accounts()
+    accounts = new_accounts((*USERS, *WAITING))
     [port] = free_ports(1, HOST)
     mail = state / "mail"
     make_mailboxes(mail, owners(accounts))

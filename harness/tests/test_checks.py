@@ -512,6 +512,15 @@ LENGTHS = [
                 NOTHING,
                 (HELLO, said("USER x", "-ERR"), unanswered(f"USER {NAME}", End.CLOSED)),
             ),
+            (
+                "a close with more on its way behind the command",
+                NOTHING,
+                (
+                    *LOGIN,
+                    said("LIST 9", "-ERR"),
+                    replace(unanswered(f"LIST {FORTY}", End.CLOSED), is_followed=True),
+                ),
+            ),
             ("a short name", NOTHING, (HELLO, said("USER x", "+OK"), REST)),
             ("a positive reply besides", NOTHING, (*LOGIN, RETR, came(b"+OK\r\n"))),
             (
@@ -624,10 +633,25 @@ COMMANDS = [
     case("rfc1939-3-missing-argument", "AUTH (RFC 1734)", NOTHING, HELLO, said("AUTH", "+OK", [])),
     *[
         case("rfc1939-3-malformed-number", line, BROKEN, *LOGIN, said(line, "+OK"))
-        for line in ("LIST 1abc", "DELE -1", "LIST 0x1", "LIST 1.0", "LIST x", "DELE ++1")
+        for line in (
+            "LIST 1abc",
+            "DELE -1",
+            "LIST 0x1",
+            "LIST 1.0",
+            "LIST x",
+            "DELE ++1",
+            "DELE -0",
+        )
     ],
     case("rfc1939-3-malformed-number", "refused", HELD, *LOGIN, said("TOP 1 -1", "-ERR")),
-    case("rfc1939-3-malformed-number", "TOP", BROKEN, *LOGIN, said("TOP 1 -1", "+OK", [])),
+    *[
+        case("rfc1939-3-malformed-number", line, BROKEN, *LOGIN, said(line, "+OK", []))
+        for line in ("TOP 1 -1", "TOP 1 --0", "TOP 1 -", "TOP 1 +-0", "TOP -0 0", "TOP 1 -01")
+    ],
+    *[
+        case("rfc1939-3-malformed-number", line, NOTHING, *LOGIN, said(line, "+OK", []))
+        for line in ("TOP 1 -0", "TOP 1 -00", "TOP 1 +0", "TOP 01 00")
+    ],
     *[
         case("rfc1939-3-malformed-number", f"leniency: {line}", NOTHING, *LOGIN, said(line, "+OK"))
         for line in ("LIST +1", "LIST 01", "LIST  1", "LIST 1 ", "LIST\t1")

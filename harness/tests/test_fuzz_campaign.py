@@ -1,16 +1,19 @@
 """Fuzzing against the reference server: the honest one is clean, faults are found and repeated."""
 
 import json
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 import pytest
 from command import apart, judge_here
+from rawclient import RawClient
 
 from pop3spec.collected import home
 from pop3spec.embedded import start_embedded
@@ -21,13 +24,17 @@ from pop3spec.fuzzing.play import Play
 from pop3spec.fuzzing.process import watched
 from pop3spec.fuzzing.properties import PROPERTIES
 from pop3spec.fuzzing.steps import Conversation, Step
+from pop3spec.maildrop import Door, StoreLockedError
 from pop3spec.reference import FAULTS, MaildirStore, ReferenceServer
 from pop3spec.reference.faults import SEQUENCES
+from pop3spec.reference.faults.fault import Fault
+from pop3spec.reference.front import Front
+from pop3spec.reference.wire import Wire
 from pop3spec.rulebook.rules import rulebook
 from pop3spec.run import Run
 from pop3spec.session import Recorder
 from pop3spec.settings import Settings
-from pop3spec.target import Timeouts
+from pop3spec.target import Target, Timeouts
 
 PASSWORD = "a-password-that-nobody-guesses"
 ACCOUNTS = {"alice": PASSWORD, "bob": f"{PASSWORD}-2"}
@@ -108,6 +115,7 @@ FOUND = [
     ("second-retr-not-rewound", "one-session", "rfc1939-5-retr-same"),
     ("unique-ids-swapped-after-deletion", "one-session", "rfc1939-7-unique-id-fixed"),
     ("numbers-shifted-after-rset", "one-session", "rfc1939-4-size-fixed"),
+    ("an-arrival-calls-the-update-off", "several-sessions", "rfc1939-6-update-removes"),
     ("end-of-stream-updates", "one-session", "rfc1939-6-no-quit-no-removal"),
     ("numbers-end-at-a-letter", "commands", "rfc1939-3-malformed-number"),
     ("letters-end-the-session", "commands", "rfc1939-3-stays-open"),
@@ -139,7 +147,51 @@ def test_what_takes_two_accounts_is_found_though_no_scenario_can_do_it(tmp_path:
 
     assert tried.found
     assert all(each.file is None for each in tried.found if each.conversation.maildrops > 1)
-    assert "two accounts" in tried.recorder.findings[0].got
+    assert "a second account" in tried.recorder.findings[0].got
+
+
+def test_a_neighbour_that_is_thrown_out_is_a_finding_of_its_own() -> None:
+    with run_on("malformed-number-ends-the-sessions-of-others") as run:
+        tried = campaign(run, "commands", 10)
+        tried.explore()
+
+    [found] = tried.found
+    assert found.accusation.rule == "robust-serves-next-client"
+    assert "a close in answer to NOOP in a session that was open all the while" in (
+        tried.recorder.findings[0].got
+    )
+
+
+def test_one_account_alone_has_a_neighbour_that_is_not_logged_in(tmp_path: Path) -> None:
+    with run_on("malformed-number-ends-the-sessions-of-others") as run:
+        tried = campaign(run, "commands", 10, tmp_path)
+        tried.maildrops = tried.maildrops[:1]
+        tried.explore()
+
+    [found] = tried.found
+    assert found.accusation.rule == "robust-serves-next-client"
+    assert found.file is None
+
+
+class HasRoomForOne(Front):
+    """A front that ends the connection that is there when the next one comes."""
+
+    def new_wire(self, connection: socket.socket) -> Wire:
+        for other in self.wires():
+            other.cut()
+        return super().new_wire(connection)
+
+
+def test_a_neighbour_that_is_dropped_for_want_of_room_is_no_finding(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    narrow = Fault("narrow", frozenset(), "a limit, and no fault", False, (HasRoomForOne,), False)
+    monkeypatch.setitem(SEQUENCES, narrow.name, narrow)
+    with run_on(narrow.name) as run:
+        tried = campaign(run, "commands", 10)
+        tried.explore()
+
+    assert (tried.found, tried.tried) == ([], 10)
 
 
 def test_one_broken_rule_does_not_hide_the_others() -> None:
@@ -220,6 +272,76 @@ def test_a_file_that_names_no_process_is_watched_in_vain(tmp_path: Path) -> None
     assert not watched(tmp_path / "not-there").has_ended
 
 
+class Shut:
+    """The door of a store that each session locks for as long as it lasts."""
+
+    def __init__(self, inner: Door, target: Target) -> None:
+        self.name, self.adds_headers = inner.name, inner.adds_headers
+        self.inner, self.target, self.refused = inner, target, 0
+
+    def enter(self, user: str) -> None:
+        """Fail while a session has the maildrop, as a lock is that nobody gives up."""
+        password = {each.user: each.password for each in self.target.accounts}[user]
+        until = time.monotonic() + 0.3
+        while True:
+            client = RawClient((self.target.address.host, self.target.address.port))
+            with closing(client):
+                client.ask(f"USER {user}")
+                if client.ask(f"PASS {password}").startswith(b"+OK"):
+                    client.ask("QUIT")
+                    return
+            if time.monotonic() > until:
+                self.refused += 1
+                raise StoreLockedError(f"{user} is locked")
+
+    def refuses(self, message: bytes) -> str:
+        return self.inner.refuses(message)
+
+    def fill(self, user: str, messages: Sequence[bytes]) -> None:
+        self.enter(user)
+        self.inner.fill(user, messages)
+
+    def add(self, user: str, message: bytes) -> None:
+        self.enter(user)
+        self.inner.add(user, message)
+
+    def clear(self, user: str) -> None:
+        self.enter(user)
+        self.inner.clear(user)
+
+    def contents(self, user: str) -> list[bytes]:
+        self.enter(user)
+        return self.inner.contents(user)
+
+    def marks(self, user: str) -> list[str]:
+        return self.inner.marks(user)
+
+
+def shut_campaign(run: Run, name: str, examples: int) -> Campaign:
+    assert run.door is not None
+    run.door = Shut(run.door, run.target)
+    tried = campaign(run, name, examples)
+    tried.explore()
+    # It is knocked at once for each account, and never again.
+    assert run.door.refused <= len(tried.maildrops)
+    return tried
+
+
+@pytest.mark.parametrize("name", ["one-session", "several-sessions"])
+def test_a_store_that_sessions_lock_is_no_reason_to_accuse_or_to_give_up(name: str) -> None:
+    with run_on() as run:
+        tried = shut_campaign(run, name, 25)
+
+    assert (tried.found, dict(tried.unstable), tried.tried) == ([], {}, 25)
+
+
+def test_what_is_lost_from_a_store_that_sessions_lock_shows_behind_them() -> None:
+    with run_on("end-of-stream-updates") as run:
+        tried = shut_campaign(run, "one-session", 15)
+
+    assert "rfc1939-6-no-quit-no-removal" in {each.accusation.rule for each in tried.found}
+
+
 # --- The command ---
 
 
@@ -237,6 +359,8 @@ def judged(tmp_path: Path, faults: Sequence[str], *words: str) -> tuple[int, str
     return ended.code, ended.text
 
 
+PROGRAM = ("-m", "pop3spec", "run")
+FUZZED = ("commands", "octets", "sequences")
 SEQUENCES_SUITE = str(home() / "suites" / "fuzz" / "test_sequences.py")
 
 
@@ -254,6 +378,36 @@ def test_a_run_names_the_file_that_repeats_what_it_found(tmp_path: Path) -> None
     assert "fail: rfc1939-5-rset-unmarks" in text
     code, text = judged(tmp_path, [], str(file), *QUIET)
     assert code == 0, text
+
+
+@pytest.mark.parametrize(
+    "fault, code, verdict",
+    [("rset-without-effect", 0, "pass"), ("colon-ends-the-session", 1, "fail")],
+)
+def test_without_a_door_what_needs_no_mail_is_tried_all_the_same(
+    tmp_path: Path, fault: str, code: int, verdict: str
+) -> None:
+    suites = [str(home() / "suites" / "fuzz" / f"test_{name}.py") for name in FUZZED]
+    mail = tmp_path / "mail"
+    mail.mkdir()
+    somebodys = mail / "alice" / "new" / "1700000000.1.somebody"
+    with ReferenceServer(MaildirStore(mail), ACCOUNTS, faults=[fault]) as server:
+        somebodys.parent.mkdir(parents=True, exist_ok=True)
+        somebodys.write_bytes(b"Subject: mine\n\nkeep this\n")
+        address = f"127.0.0.1:{server.address[1]}"
+        words = ("--report-dir=out", "--fuzz=60", *QUIET)
+        accounts = "\n".join(f"{user}:{word}" for user, word in ACCOUNTS.items())
+        ended = apart(tmp_path, *PROGRAM, address, *suites, *words, POP3SPEC_ACCOUNT=accounts)
+    rows = json.loads((tmp_path / "out" / "results.json").read_text())["scenarios"]
+    verdicts = {row["id"].partition("::")[2]: row["verdict"] for row in rows}
+
+    # Behind the login nothing is said.
+    assert ended.code == code, ended.text
+    assert "commands: before the login alone" in ended.text
+    assert "no door to fill the maildrop" in ended.text
+    assert verdicts["test_any_command_line_gets_a_reply_or_a_clean_refusal"] == verdict
+    assert verdicts["test_one_session_agrees_with_the_model"] == "blocked"
+    assert somebodys.read_bytes() == b"Subject: mine\n\nkeep this\n"
 
 
 def test_fuzzing_can_be_switched_off(tmp_path: Path) -> None:

@@ -35,6 +35,15 @@ def test_a_batch_becomes_the_one_command_that_matters() -> None:
     assert shrunk(whole, fails) == Conversation((say(b"LIST\r\n"),), 0, 1, in_tls=False)
 
 
+def test_a_batch_of_which_two_lines_matter_as_one_loses_the_others() -> None:
+    batch = say(b"STAT\r\nDELE 1\r\nNOOP\r\nLIST\r\nQUIT\r\n")
+
+    def fails(some: Conversation) -> bool:
+        return any({b"DELE 1\r", b"LIST\r"} <= set(step.octets.split(b"\n")) for step in some.steps)
+
+    assert shrunk(Conversation((batch,), messages=0), fails).steps == (say(b"DELE 1\r\nLIST\r\n"),)
+
+
 def test_a_batch_that_matters_as_one_stays_together() -> None:
     batch = say(b"STAT\r\nLIST\r\n")
 

@@ -14,7 +14,7 @@ from pop3spec.fuzzing.draws import Memory, drawn
 from pop3spec.fuzzing.found import scenario_text
 from pop3spec.fuzzing.play import HASTY, PATIENT, QUICK, Play
 from pop3spec.fuzzing.shrink import shrunk
-from pop3spec.fuzzing.steps import Accusation, Conversation, Step
+from pop3spec.fuzzing.steps import Accusation, Act, Conversation, Step
 from pop3spec.maildrop.journal import state_directory
 from pop3spec.rulebook.judgement import Broken
 from pop3spec.rulebook.over_sessions import judge_sessions
@@ -33,6 +33,8 @@ _MOST_BLOCKED, _MOST_UNSTABLE = 3, 3
 _MOST_RULES = 12
 # Starts of a server that died of what is known already.
 _MOST_REVIVED = 3
+# What may be the cause of what a neighbour sees.
+_STIMULI = frozenset({Act.SAY, Act.POUR, Act.RESET, Act.CLOSE, Act.DELIVER, Act.EMPTY})
 # Seconds between two lines about how far it is.
 _PROGRESS = 30.0
 
@@ -46,7 +48,8 @@ def _comes_before(one: Accusation, other: Accusation) -> bool:
 class Property:
     """What is tried: how octets become the beginning of a conversation, and its steps.
 
-    `connections` are open at the same time, at most.
+    `connections` are open at the same time, at most. One that `can_stay_outside` is of use without
+    a login as well.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Property:
     begin: Callable[[bytes], Conversation]
     steps: Callable[[bytes, Play], Iterator[Step]]
     connections: int = 2
+    can_stay_outside: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,7 @@ class Campaign:
     replay: Callable[[Sequence[str]], str] = " ".join
     tell: Callable[[str], object] = str
     where: str = ""
+    stays_outside: bool = False
     found: list[Found] = field(default_factory=list)
     unstable: Counter[str] = field(default_factory=Counter)
     # Rules that were broken behind another one alone.
@@ -99,6 +104,8 @@ class Campaign:
     commands: int = 0
     _stuck: set[str] = field(default_factory=set)
     _is_dying: bool = False
+    # Sessions are dropped for others that do nothing, so that a drop says nothing.
+    _is_crowded: bool = False
     _revived: int = 0
 
     def explore(self) -> None:
@@ -130,6 +137,12 @@ class Campaign:
             refused = 0
             if self.memory is not None and is_known and is_clean:
                 self.memory.forget(self._key, octets)
+        if told > begun:
+            rate = self.commands / (time.monotonic() - begun)
+            self.tell(
+                f"{self.subject.name}: {self.tried} examples, {len(self.found)} found;"
+                f" {self.commands} commands, {rate:.0f} a second"
+            )
         if self.unstable and not self.found:
             # Said, and never dressed up as a failure.
             blocked(f"unstable: {', '.join(sorted(self.unstable))} broken once, and not again")
@@ -188,7 +201,9 @@ class Campaign:
     ) -> Play:
         self._revive()
         drops = self._usable(conversation.maildrops)
-        return Play(self.run, drops, conversation, ignored, delays)
+        return Play(
+            self.run, drops, conversation, ignored, delays, self.stays_outside, not self._is_crowded
+        )
 
     def _revive(self) -> None:
         """Start a server again that serves nobody any more, where that is possible."""
@@ -247,6 +262,10 @@ class Campaign:
         conversation, play = self._shortened(conversation, rule, play)
         self._is_dying = False
         accusation = next(each for each in play.accusations if each.rule == rule)
+        acts = [step.act for step in conversation.steps]
+        if acts[accusation.step] is Act.ASK and _STIMULI.isdisjoint(acts):
+            self._is_crowded = True
+            return
         if any(_comes_before(each, accusation) for each in play.accusations):
             self.consequences[rule] += 1
             return
@@ -342,7 +361,7 @@ class Campaign:
 
     def _how_to_repeat(self, found: Found) -> str:
         if found.file is None:
-            return "no scenario can do it: it takes two accounts, or mail that vanishes"
+            return "no scenario can do it: it takes a second account, a neighbour, or lost mail"
         command = self.replay([str(found.file)])
         return command if found.repeats else f"{command} does not break it by itself"
 
@@ -355,12 +374,18 @@ def explore(ground: Ground, tried: Property) -> None:
         for listed in run.observed.capabilities.values()
         if listed.get("LOGIN-DELAY")
     ]
+    why = ""
     if any(each[0] != "0" for each in delays) and not run.settings.slow:
-        blocked("the target wants time between two logins, of which this needs many; see --slow")
+        why = "the target wants time between two logins, of which this needs many; see --slow"
     if run.door is None:
-        blocked("no door to fill the maildrop; name one with --maildrop")
-    if run.observed.door_problem:
-        blocked(run.observed.door_problem)
+        why = "no door to fill the maildrop; name one with --maildrop"
+    elif run.observed.door_problem:
+        why = run.observed.door_problem
+    if why and not tried.can_stay_outside:
+        blocked(why)
+    if why:
+        # The reason is told with what is blocked for it.
+        ground.tell(f"{tried.name}: before the login alone")
     most = run.target.limits.connections
     if most is not None and most < tried.connections:
         blocked(f"it needs {tried.connections} connections, and the target's limit is {most}")
@@ -378,4 +403,5 @@ def explore(ground: Ground, tried: Property) -> None:
         ground.tell,
         # Its port is another one each time.
         "the embedded server" if run.settings.target is None else "",
+        stays_outside=bool(why),
     ).explore()

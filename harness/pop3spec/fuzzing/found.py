@@ -22,8 +22,11 @@ def slug(name: str, rule: str) -> str:
 def scenario_text(name: str, conversation: Conversation, accusation: Accusation) -> str | None:
     """The text of a scenario file; None where no scenario can do what has to be done.
 
-    That is a second account, and mail that somebody removes.
+    That is a second account, mail that somebody removes, and a session that is dropped beside
+    another one, which a scenario takes for a limit.
     """
+    if conversation.steps[accusation.step].act is Act.ASK and accusation.step >= 0:
+        return None
     if conversation.maildrops > 1 or any(step.act is Act.EMPTY for step in conversation.steps):
         return None
     rule = rulebook()[accusation.rule]

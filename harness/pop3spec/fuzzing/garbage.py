@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from pop3spec.fuzzing.plans import say
+from pop3spec.fuzzing.plans import ask, neighbour, say
 from pop3spec.fuzzing.play import Play
 from pop3spec.fuzzing.steps import Act, Conversation, Step
 from pop3spec.protocol.commands import State
@@ -60,8 +60,11 @@ def begin(octets: bytes) -> Conversation:
 
 
 def steps(octets: bytes, play: Play) -> Iterator[Step]:
-    """Garbage before the login, behind it, or inside of AUTH; then the next client."""
-    kind = octets[0] % 8
+    """Garbage before the login, behind it, or inside of AUTH; then a neighbour, and the next."""
+    kind = octets[0] % (7 if play.stays_outside else 8)
+    has_neighbour = octets[7] % 4 == 1
+    if has_neighbour:
+        yield from neighbour(2, play)
     yield Step(Act.CONNECT, 0)
     if kind == 7:
         yield Step(Act.LOG_IN, 0, play.usual_method)
@@ -73,9 +76,11 @@ def steps(octets: bytes, play: Play) -> Iterator[Step]:
     yield Step(Act.POUR, 0, _poured(octets))
     if octets[4] % 8 == 1:
         yield Step(Act.RESET, 0)
+    if has_neighbour:
+        yield ask(2)
     yield Step(Act.CONNECT, 1)
     yield say(1, b"CAPA" if octets[5] & 1 else b"NOOP")
-    if octets[6] % 8 == 0:
+    if octets[6] % 8 == 0 and not play.stays_outside:
         # From time to time the whole way.
         yield Step(Act.LOG_IN, 1, play.usual_method)
         yield say(1, b"STAT")

@@ -5,7 +5,7 @@ Most examples have lines that a client may send; in the others the last line is 
 
 from collections.abc import Iterator
 
-from pop3spec.fuzzing.plans import say
+from pop3spec.fuzzing.plans import ask, neighbour, say
 from pop3spec.fuzzing.play import Play
 from pop3spec.fuzzing.steps import Act, Conversation, Step
 from pop3spec.protocol.commands import COMMANDS, Argument, State
@@ -52,6 +52,8 @@ _NAMES: tuple[bytes, ...] = (
 )
 _LANGUAGES = (b"*", b"en", b"i-default", b"xx-unknown", b"", b"en en", b"x" * 60)
 
+_NEIGHBOUR = 2
+_TOUCHES_MAIL = (b"DELE", b"RETR", b"TOP")
 # How many lines an example has: behind a few refusals a server may close the connection.
 _LENGTHS = (1, 2, 2, 3, 4, 6, 8, LINES)
 # What no client may send, as the last line of an example.
@@ -72,12 +74,22 @@ _STRESS: tuple[bytes, ...] = (
 
 def begin(octets: bytes) -> Conversation:
     """Every example has three messages, and is rarely in TLS."""
-    return Conversation((), 3, 1, octets[3] % 32 == 9)
+    return Conversation((), 3, 1 + _has_neighbour(octets), octets[3] % 32 == 9)
+
+
+def _has_neighbour(octets: bytes) -> bool:
+    return octets[0] // 3 % 2 == 1
 
 
 def steps(octets: bytes, play: Play) -> Iterator[Step]:
-    """Some lines before or behind the login, one by one, together, or in pieces."""
-    is_in = octets[0] % 3 != 2
+    """Some lines before or behind the login, one by one, together, or in pieces.
+
+    In every second example a neighbour is there from the beginning to the end.
+    """
+    is_in = octets[0] % 3 != 2 and not play.stays_outside
+    has_neighbour = _has_neighbour(octets)
+    if has_neighbour:
+        yield from neighbour(_NEIGHBOUR, play)
     yield Step(Act.CONNECT, 0)
     if is_in:
         yield Step(Act.LOG_IN, 0, play.usual_method)
@@ -89,6 +101,9 @@ def steps(octets: bytes, play: Play) -> Iterator[Step]:
     lines = [line(octets[at : at + WIDTH]) for at in places]
     # What may be a login is not tried more often than is permitted.
     lines = [each for each in lines if is_in or play.may_guess or not _guesses(each)]
+    if not play.has_door:
+        # What is there is somebody's mail.
+        lines = [each for each in lines if not any(word in each.upper() for word in _TOUCHES_MAIL)]
     may_pipeline = "PIPELINING" in play.run.observed.features
     if octets[2] % 4 == 1 and may_pipeline:
         yield Step(Act.SAY, 0, b"".join(lines))
@@ -97,6 +112,8 @@ def steps(octets: bytes, play: Play) -> Iterator[Step]:
         for place, each in enumerate(lines):
             cut = 1 + octets[places[place]] % (len(each) - 1)
             yield Step(Act.SAY, 0, each, (cut,) if pieces else ())
+    if has_neighbour:
+        yield ask(_NEIGHBOUR)
     if is_in:
         yield say(0, *((b"STAT", b"LIST") if may_pipeline else (b"STAT",)))
     if octets[3] % 4 == 3:
@@ -105,6 +122,8 @@ def steps(octets: bytes, play: Play) -> Iterator[Step]:
         yield Step(Act.CLOSE, 0)
     else:
         yield say(0, b"QUIT")
+    if has_neighbour:
+        yield ask(_NEIGHBOUR)
     # The next client is served.
     yield Step(Act.CONNECT, 1)
     yield say(1, b"QUIT")

@@ -138,6 +138,20 @@ def say(session: int, *lines: bytes) -> Step:
     return Step(Act.SAY, session, b"".join(line + b"\r\n" for line in lines))
 
 
+def ask(session: int) -> Step:
+    """A neighbour's NOOP, which has an answer whatever others do."""
+    return Step(Act.ASK, session, b"NOOP\r\n")
+
+
+def neighbour(session: int, play: Play) -> Iterator[Step]:
+    """A session that does nothing, logged in to an account of its own where there is one."""
+    if len(play.maildrops) > 1 and not play.stays_outside:
+        yield Step(Act.CONNECT, session, maildrop=1)
+        yield Step(Act.LOG_IN, session, play.usual_method, maildrop=1)
+    else:
+        yield Step(Act.CONNECT, session)
+
+
 def _enter(session: int, maildrop: int, choice: int, play: Play) -> Iterator[Step]:
     methods = play.methods
     method = methods[choice // 3 % len(methods)] if choice % 3 == 1 else play.usual_method

@@ -8,7 +8,7 @@ from pop3spec.authentication import authenticate
 from pop3spec.fixtures import Maildrop, blocked
 from pop3spec.fuzzing.process import watched
 from pop3spec.fuzzing.steps import Accusation, Act, Conversation, Step
-from pop3spec.maildrop import DoorError
+from pop3spec.maildrop import DoorError, StoreLockedError
 from pop3spec.maildrop.journal import own_part
 from pop3spec.model import Answer, Disagreement, Ending, MaildropModel, SessionModel
 from pop3spec.protocol.commands import State, keyword, message_number
@@ -88,7 +88,8 @@ class _Side:
 class Play:
     """One conversation with the target, from a fresh filling on.
 
-    `ignored` are rules that do not end it, `locked` users whose maildrop nobody can open.
+    `ignored` are rules that do not end it, `locked` users whose maildrop nobody can open. One that
+    `stays_outside` logs in to no account. `has_room`: a neighbour is not dropped for want of room.
     `accusations` has what was broken, `played` the steps so far. With a delay for each, what a
     server may be slow with is looked at again.
     """
@@ -98,6 +99,8 @@ class Play:
     conversation: Conversation
     ignored: Set[str] = frozenset()
     delays: Sequence[float] = QUICK
+    stays_outside: bool = False
+    has_room: bool = True
     recorder: Recorder = field(default_factory=Recorder)
     accusations: list[Accusation] = field(default_factory=list)
     played: list[Step] = field(default_factory=list)
@@ -308,9 +311,9 @@ class Play:
             for each in (*self._sides.values(), side):
                 if each.maildrop == side.maildrop:
                     each.session.expect_change()
+        side.model.logged_in()
         # Who was in it before may have left it only now.
         self._look_for_missing(side.maildrop)
-        side.model.logged_in()
 
     def _enter(self, session: Session, account: Account, method: str) -> None:
         if method in ("USER", "APOP"):
@@ -397,6 +400,21 @@ class Play:
                 part = own_part(exchange.reply.content)
                 self._accuse(model.retrieved(number, _keys(side.maildrop).get(part)))
 
+    def _ask(self, step: Step) -> None:
+        side = self._sides.get(step.session)
+        if side is None or not side.session.is_open or not self.has_room:
+            return
+        found = len(self.recorder.findings)
+        side.session.send_octets(step.octets)
+        exchange = side.session.receive()
+        if exchange.reply is None and not exchange.partial:
+            # One cause, one accusation: what others did.
+            del self.recorder.findings[found:]
+            how = "a close" if exchange.is_closed else "silence"
+            got = f"{how} in answer to NOOP in a session that was open all the while"
+            self._accuse(Disagreement(SERVES_NEXT, got))
+            self.is_over = True
+
     def _quit(self, side: _Side, exchange: Exchange) -> None:
         if exchange.is_err and side.session.is_open:
             return
@@ -445,21 +463,35 @@ class Play:
         if not self.has_door:
             return
         for delay in (*self.delays[:2], None):
-            problem = self.models[place].missing(self._stored(place))
+            stored = self._stored(place)
+            problem = None if stored is None else self.models[place].missing(stored)
             if problem is None or delay is None:
                 break
             # A store in which a server renames a file just now does not show it.
             self.run.judge.stopped.wait(delay)
         self._accuse(problem)
 
-    def _stored(self, place: int) -> list[int]:
-        """The messages of ours that are in the store."""
-        parts = self._drops[place].contents().elements()
-        found = [_keys(place).get(part) for part in parts]
+    def _stored(self, place: int) -> list[int] | None:
+        """The messages of ours that are in the store; None while a session keeps us out of it."""
+        mailbox = self._drops[place].mailbox
+        if self.run.door is None or self._is_shut(place):
+            return None
+        try:
+            contents = self.run.door.contents(mailbox.account.user)
+        except DoorError as error:
+            if isinstance(error, StoreLockedError) and self.models[place].sessions:
+                mailbox.keeps_door_out = True
+                return None
+            blocked(error)
+        found = [_keys(place).get(own_part(each)) for each in contents]
         return [key for key in found if key is not None]
 
+    def _is_shut(self, place: int) -> bool:
+        """The store is locked, by a session that is open."""
+        return self._drops[place].mailbox.keeps_door_out and bool(self.models[place].sessions)
+
     def _deliver(self, step: Step) -> None:
-        if not self.has_door:
+        if not self.has_door or self._is_shut(step.maildrop):
             return
         key = self._delivered[step.maildrop]
         self._delivered[step.maildrop] += 1
@@ -470,7 +502,7 @@ class Play:
         self.models[step.maildrop].deliver(key)
 
     def _empty(self, step: Step) -> None:
-        if not self.has_door or self.run.door is None:
+        if not self.has_door or self.run.door is None or self._is_shut(step.maildrop):
             return
         drop = self._drops[step.maildrop]
         try:
@@ -540,7 +572,8 @@ class Play:
             # What a server does behind a broken session no session of ours waits for any more.
             self.run.judge.stopped.wait(_MOMENT)
         for delay in (*self.delays, None):
-            problem = model.problem(self._stored(place))
+            stored = self._stored(place)
+            problem = None if stored is None else model.problem(stored)
             if problem is None or delay is None:
                 return problem
             self.run.judge.stopped.wait(delay)
@@ -559,6 +592,7 @@ _DOES: dict[Act, Callable[[Play, Step], None]] = {
     Act.CONNECT: Play._connect,
     Act.LOG_IN: Play._log_in,
     Act.SAY: Play._say,
+    Act.ASK: Play._ask,
     Act.POUR: Play._pour,
     Act.CLOSE: Play._close,
     Act.RESET: Play._reset,

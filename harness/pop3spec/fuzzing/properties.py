@@ -29,7 +29,7 @@ PROPERTIES: Mapping[str, Property] = {
     for each in (
         _sequences("one-session", (plans.ONE,)),
         _sequences("several-sessions", plans.SEVERAL),
-        Property("commands", grammar.SIZE, grammar.begin, grammar.steps),
-        Property("octets", garbage.SIZE, garbage.begin, garbage.steps),
+        Property("commands", grammar.SIZE, grammar.begin, grammar.steps, can_stay_outside=True),
+        Property("octets", garbage.SIZE, garbage.begin, garbage.steps, can_stay_outside=True),
     )
 }

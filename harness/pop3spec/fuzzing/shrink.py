@@ -47,6 +47,8 @@ def shrunk(conversation: Conversation, fails: Fails) -> Conversation:
         if fails(fewer):
             conversation = fewer
             break
+    for place in range(len(conversation.steps)):
+        conversation = _with_fewer_lines(conversation, place, fails)
     for place, step in enumerate(conversation.steps):
         for simpler in _simpler_steps(step):
             steps = (*conversation.steps[:place], simpler, *conversation.steps[place + 1 :])
@@ -61,6 +63,22 @@ def _singles(step: Step) -> list[Step]:
     if step.act is not Act.SAY or step.octets.count(b"\n") < 2 or step.pieces:
         return [step]
     return [replace(step, octets=line + b"\n") for line in step.octets.split(b"\n") if line]
+
+
+def _with_fewer_lines(conversation: Conversation, place: int, fails: Fails) -> Conversation:
+    """The same, with no line in one of its segments that is not needed."""
+    step = conversation.steps[place]
+    lines = [line + b"\n" for line in step.octets.removesuffix(b"\n").split(b"\n")]
+    if step.act is not Act.SAY or len(lines) < 2 or step.pieces or step.octets[-1:] != b"\n":
+        return conversation
+
+    def with_lines(some: Sequence[bytes]) -> Conversation:
+        fewer = replace(step, octets=b"".join(some))
+        return replace(conversation, steps=(*before, fewer, *behind))
+
+    before, behind = conversation.steps[:place], conversation.steps[place + 1 :]
+    kept = without_needless(lines, lambda some: bool(some) and fails(with_lines(some)))
+    return with_lines(kept)
 
 
 def _simpler(conversation: Conversation) -> list[Callable[[Conversation], Conversation]]:

@@ -12,6 +12,7 @@ class Act(Enum):
     CONNECT = "connect"  # a session in the AUTHORIZATION state
     LOG_IN = "log in"  # by the method
     SAY = "say"  # lines, each of which gets a reply
+    ASK = "ask"  # a session that was there all the while is still answered
     POUR = "pour"  # octets that are no commands, behind which we send nothing more
     CLOSE = "close"
     RESET = "reset"

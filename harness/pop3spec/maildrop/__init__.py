@@ -8,6 +8,10 @@ class DoorError(Exception):
     """A door cannot do what it was asked to; the message says why, and the mend."""
 
 
+class StoreLockedError(DoorError):
+    """Somebody else has the store locked, perhaps a session of the server."""
+
+
 class OtherRunError(DoorError):
     """Another run of the suite delivers into the same maildrop."""
 

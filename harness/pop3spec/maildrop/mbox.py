@@ -37,7 +37,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from pop3spec.maildrop import DoorError
+from pop3spec.maildrop import DoorError, StoreLockedError
 from pop3spec.maildrop.journal import Journal
 
 LOCKED_WITHIN = 5.0
@@ -136,22 +136,24 @@ class MboxDoor:
 
     def contents(self, user: str) -> list[bytes]:
         """The messages in the store, with CRLF for each LF and nothing quoted."""
-        path = self._path(user)
-        if not _exists(path):
-            return []
-        return [message.replace(b"\n", b"\r\n") for message in self._messages(path)]
+        messages = self._messages(self._path(user))
+        return [message.replace(b"\n", b"\r\n") for message in messages]
 
     def marks(self, user: str) -> list[str]:
         """The header fields of each message that the store uses for itself."""
-        path = self._path(user)
-        if not _exists(path):
-            return []
-        headers = (message.partition(b"\n\n")[0] for message in self._messages(path))
+        messages = self._messages(self._path(user))
+        headers = (message.partition(b"\n\n")[0] for message in messages)
         return [", ".join(map(_mark, _STORE_FIELD.findall(header))) for header in headers]
 
     def _messages(self, path: Path) -> list[bytes]:
-        with _locked(path), _opened(path) as file:
-            entries = _entries(path, file.read())
+        if not _exists(path.parent):
+            return []
+        # A server that writes the file anew puts another one in its place, under its lock.
+        with _locked(path):
+            if not _exists(path):
+                return []
+            with _opened(path) as file:
+                entries = _entries(path, file.read())
         return [_message_of(entry) for entry in entries if not _is_pseudo(entry)]
 
     def announce(self, user: str, message: bytes) -> None:
@@ -182,19 +184,22 @@ class MboxDoor:
         return b"From " + SENDER + b" " + date + b"\n" + text + line_end + b"\n"
 
     def _rewrite(self, path: Path, change: Callable[[list[bytes]], bytes]) -> None:
-        is_made = _make(path)
-        try:
-            with _locked(path), _opened(path) as file:
-                before = file.read()
-                after = change(_entries(path, before))
-                if after == before:
-                    return
-                _replace(file, before, after)
-                self._set_back(path, file)
-        except BaseException:
-            if is_made:
-                _remove_empty(path)
-            raise
+        if not os.path.isdir(path.parent):
+            raise DoorError(f"{path.parent} is no directory; create it, or correct --maildrop")
+        with _locked(path):
+            is_made = _make(path)
+            try:
+                with _opened(path) as file:
+                    before = file.read()
+                    after = change(_entries(path, before))
+                    if after == before:
+                        return
+                    _replace(file, before, after)
+                    self._set_back(path, file)
+            except BaseException:
+                if is_made:
+                    _remove_empty(path)
+                raise
 
     def _set_back(self, path: Path, file: BinaryIO) -> None:
         given = self._given.setdefault(path, set())
@@ -272,7 +277,7 @@ def _exists(path: Path) -> bool:
 
 def _remove_empty(path: Path) -> None:
     """Remove an mbox that we made, unless something has come into it."""
-    with suppress(OSError, DoorError), _locked(path):
+    with suppress(OSError):
         if path.stat().st_size == 0:
             path.unlink()
 
@@ -281,8 +286,6 @@ def _make(path: Path) -> bool:
     """Make an empty mbox where there is none, owned as its server needs it; whether it did."""
     if _exists(path):
         return False
-    if not path.parent.is_dir():
-        raise DoorError(f"{path.parent} is no directory; create it, or correct --maildrop")
     owner = None
     if os.geteuid() == 0:
         try:
@@ -379,5 +382,5 @@ def _await(lock: Callable[[], bool], problem: str) -> None:
     deadline = time.monotonic() + LOCKED_WITHIN
     while not lock():
         if time.monotonic() > deadline:
-            raise DoorError(problem)
+            raise StoreLockedError(problem)
         time.sleep(BETWEEN_TRIES)

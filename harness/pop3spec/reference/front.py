@@ -131,6 +131,11 @@ class Front:
         assert self.tls is not None
         return self.tls
 
+    def wires(self) -> list[Wire]:
+        """The connections that are open."""
+        with self._guard:
+            return list(self._connections)
+
     def hang_up(self, wire: Wire) -> None:
         """Close our side in order."""
         wire.say_goodbye()

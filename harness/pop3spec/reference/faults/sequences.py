@@ -4,14 +4,16 @@ They stand in a table of their own, SEQUENCES: no scenario is made for them, and
 find them without being told.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from pop3spec.protocol.commands import State
 from pop3spec.reference.faults.fault import FaultTable
 from pop3spec.reference.faults.service import EndsService, StopsListening
+from pop3spec.reference.front import Front
 from pop3spec.reference.maildrops import Maildrops, Message
 from pop3spec.reference.session import Session
+from pop3spec.reference.wire import Wire
 
 TABLE = FaultTable()
 fault = TABLE.fault
@@ -184,7 +186,96 @@ class _DeleMarksWhatTopShowed(Session):
         super().mark(shown if is_there and shown is not None else message)
 
 
+# --- Two accounts at once, and mail that arrives meanwhile ---
+
+
+class _OneCurrentUser(Maildrops):
+    """Whoever logged in last, in a variable of the whole process."""
+
+    _current = ""
+
+    def open(self, user: str) -> list[Message]:
+        self._current = user
+        return super().open(user)
+
+    def same_number(self, message: Message) -> Message | None:
+        """The message with the same number, in the maildrop that was opened last."""
+        there = self.numbered(self.store.entries(self._current))
+        return there[message.number - 1] if message.number <= len(there) else None
+
+
+class _ReadsForTheLastLogin(_OneCurrentUser):
+    def content(self, user: str, message: Message) -> bytes | None:
+        other = self.same_number(message)
+        if user == self._current or other is None:
+            return super().content(user, message)
+        return self.store.content(self._current, other.key)
+
+
+@fault(
+    "retr-reads-where-the-last-login-was",
+    breaks=["robust-no-leak", "rfc1939-5-retr", "rfc1939-11-exact-size"],
+    copies="the path of the maildrop is kept once for the process, and not for each session",
+    parts=(_ReadsForTheLastLogin,),
+)
+class _RetrReadsWhereTheLastLoginWas(Session):
+    pass
+
+
+class _RemovesForTheLastLogin(_OneCurrentUser):
+    def remove(self, user: str, messages: Iterable[Message]) -> bool:
+        del user
+        others = [self.same_number(each) for each in messages]
+        there = [each.key for each in others if each is not None]
+        return self.store.remove(self._current, there)
+
+
+@fault(
+    "quit-removes-where-the-last-login-was",
+    breaks=["rfc1939-6-update-removes", "rfc1939-6-unmarked-stay", "rfc1939-6-no-quit-no-removal"],
+    copies="the directory in which QUIT unlinks is that of the process, which each login changes",
+    parts=(_RemovesForTheLastLogin,),
+)
+class _QuitRemovesWhereTheLastLoginWas(Session):
+    pass
+
+
+@fault(
+    "an-arrival-calls-the-update-off",
+    breaks=["rfc1939-6-update-removes"],
+    copies="a maildrop that is not as it was at the login is left alone, and QUIT answers '+OK'",
+)
+class _AnArrivalCallsTheUpdateOff(Session):
+    def update(self) -> bool:
+        there = len(self.maildrops.store.entries(self.user))
+        return True if there > len(self.messages) else super().update()
+
+
 # --- A session that falls silent, and a service that dies ---
+
+
+class _EndsOthers(Front):
+    """A front whose sessions live in one process: what ends it ends all of them."""
+
+    def reply(self, wire: Wire, session: Session, replies: bytes) -> None:
+        super().reply(wire, session, replies)
+        if isinstance(session, EndsService) and session.ends_service:
+            session.ends_service = False
+            for other in self.wires():
+                if other is not wire:
+                    other.cut()
+
+
+@fault(
+    "malformed-number-ends-the-sessions-of-others",
+    breaks=["robust-serves-next-client"],
+    copies="an error that nobody catches ends a worker with the sessions in it; WildDuck 603ee5bf",
+    parts=(_EndsOthers,),
+)
+class _MalformedNumberEndsTheSessionsOfOthers(EndsService):
+    def malformed(self, keyword: str) -> bytes:
+        self.ends_service = True
+        return super().malformed(keyword)
 
 
 @fault(

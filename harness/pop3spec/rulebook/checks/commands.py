@@ -1,5 +1,7 @@
 """Checks of commands, their arguments and their states (RFC 1939, sections 3 to 5 and 7)."""
 
+import re
+
 from pop3spec.protocol.commands import COMMANDS, Argument, State
 from pop3spec.rulebook.history import History
 from pop3spec.rulebook.judgement import HELD, Broken, Judgement, is_bare, is_judged, quote, refused
@@ -22,6 +24,9 @@ _NEEDS_AUTHORIZATION = frozenset({"USER", "PASS", "APOP"})
 
 
 _WITHOUT_ARGUMENTS = frozenset({"STAT", "NOOP", "RSET", "QUIT"})
+
+
+_MINUS_ZERO = re.compile(rb"-0+")
 
 
 def unknown_command(exchange: Exchange, before: History) -> Judgement:
@@ -65,8 +70,10 @@ def _malformed(exchange: Exchange) -> bytes | None:
     for kind, argument in zip(command.arguments, exchange.arguments, strict=False):
         if kind in (Argument.MESSAGE_NUMBER, Argument.LINE_COUNT):
             # A plus sign, blanks and tabs around it are leniency.
-            digits = argument.strip(b" \t").removeprefix(b"+")
-            if not digits.isdigit():
+            number = argument.strip(b" \t")
+            # Minus zero is not negative, and no grammar of numbers forbids the sign.
+            is_zero = kind is Argument.LINE_COUNT and _MINUS_ZERO.fullmatch(number)
+            if not is_zero and not number.removeprefix(b"+").isdigit():
                 return argument
     return None
 

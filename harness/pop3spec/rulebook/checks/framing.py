@@ -280,6 +280,8 @@ def _gone_for_its_length(exchange: Exchange, long: Exchange, before: History) ->
     """
     if long.keyword == "AUTH" or long.keyword not in before.answered:
         return None
+    if exchange.is_followed:
+        return None  # it may be a command behind it that ended the session
     if not _is_well_formed(long):
         return None  # what is wrong with it may be the cause
     if before.illegal or exchange.partial:
