@@ -224,6 +224,7 @@ class Session:
         self._ended = "dropped"
         self._facts_taken = False
         self._is_left = False
+        self._handshake_took = 0.0
 
     # --- Opening ---
 
@@ -288,7 +289,8 @@ class Session:
 
     def look_for_another_greeting(self) -> None:
         """Record what comes behind a handshake, before it passes for the reply to a command."""
-        self.pause(max(_GREETS_AGAIN, self._patience))
+        # A server that is slow with the handshake is slow with what it says behind it.
+        self.pause(max(_GREETS_AGAIN, 2 * self._handshake_took, self._patience))
         self.look()
 
     @property
@@ -303,6 +305,7 @@ class Session:
         `tls` is trusted instead of what the target wants, and `only` this version is offered.
         """
         context = tls_context(tls or self._target.tls, only)
+        begun = time.monotonic()
         try:
             self._connection.start_tls(context, self.server_name, self._target.timeouts.connect)
         except ConnectionFailed as error:
@@ -312,6 +315,7 @@ class Session:
                 self._recorder.note(self.name, str(error))
             self._drop()
             raise
+        self._handshake_took = time.monotonic() - begun
         connection = self._connection
         parameters = TlsParameters(connection.tls_version or "", connection.cipher_suite or "")
         self._shook_hands("TLS handshake", parameters)
