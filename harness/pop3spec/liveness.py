@@ -165,6 +165,15 @@ class Liveness:
 _ASKING = (Kind.COMMAND, Kind.CONTINUATION, Kind.UNASKED)
 
 
+def unanswered_in(exchanges: Iterable[Exchange]) -> set[str]:
+    """The commands that kept the client waiting to the end of its patience."""
+    return {
+        exchange.keyword
+        for exchange in exchanges
+        if exchange.kind in (Kind.COMMAND, Kind.CONTINUATION) and exchange.end in _WASTED
+    }
+
+
 def cut_short(exchanges: Iterable[Exchange]) -> str:
     """How a server left something without a reply, at last; '' where it did not."""
     ends = [

@@ -19,7 +19,7 @@ from pop3spec.accounts import Logins, Mailbox
 from pop3spec.authentication import authenticate
 from pop3spec.connection import CertificateRejected, ConnectionFailed
 from pop3spec.expectations import Unmet, got_instead, unmet
-from pop3spec.liveness import Liveness, cut_short
+from pop3spec.liveness import Liveness, cut_short, unanswered_in
 from pop3spec.maildrop import Door, DoorError, OtherRunError, SeesOthers
 from pop3spec.probe import PROBE_MESSAGE, Observed
 from pop3spec.protocol.commands import State, keyword
@@ -89,6 +89,8 @@ class Judge:
     other_runs: set[str] = field(default_factory=set)
     liveness: Liveness = field(default_factory=Liveness)
     _sources: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    # The commands that the first look at a scenario, on a transport, waited for in vain.
+    _waited: dict[tuple[int, Transport], set[str]] = field(default_factory=dict)
 
     def source(self) -> str | None:
         """A client address of its own on IPv4 loopback, so that no penalty spreads."""
@@ -218,21 +220,28 @@ class Judge:
                 untried = Outcome(Verdict.BLOCKED, f"the target went away: {gone}")
             if untried is not None:
                 return Attempt(untried)
-            if reason := self._why_in_vain(scenario, alone=alone):
+            waited = self._waited.get((id(scenario), way)) if alone else None
+            if reason := self._why_in_vain(scenario, waited):
                 return Attempt(Outcome(Verdict.BLOCKED, reason), is_in_vain=True)
             run = _Run(self, scenario, transport, mailbox, fresh=alone)
             attempt = run.attempt()
             outcome = replace(attempt.outcome, seconds=time.monotonic() - begun)
             self.liveness.told(run.exchanges, alone=alone)
+            self._waited[id(scenario), way] = unanswered_in(run.exchanges)
             if run.loss:
                 run.clear()
             self.liveness.ended(run.loss)
         return replace(attempt, outcome=outcome)
 
-    def _why_in_vain(self, scenario: Scenario, *, alone: bool) -> str:
-        """Why a scenario would wait for nothing, '' where it would not."""
+    def _why_in_vain(self, scenario: Scenario, waited: set[str] | None) -> str:
+        """Why a scenario would wait for nothing, '' where it would not.
+
+        A second look is only in vain for what the first one has `waited` for.
+        """
         words = _keywords(scenario, use_apop=self.observed.use_apop)
-        word = self.liveness.unanswered(words, alone=alone)
+        is_second = waited is not None
+        words &= waited if waited is not None else words
+        word = self.liveness.unanswered(words, alone=is_second)
         return f"{word} was left unanswered again and again, and is not tried any more" * bool(word)
 
 

@@ -170,6 +170,10 @@ SOUND: dict[str, tuple[Sequence[Exchange], Filling | None]] = {
         (*OFFERED, said("LIST 1", "+OK 1 15"), retrieved(*LETTER), QUIT),
         THEIRS,
     ),
+    "a lone CR that a store makes three octets of": (
+        (*OFFERED, said("LIST 1", "+OK 1 14"), retrieved(*LETTER), QUIT),
+        Filling(count=1, is_unusual=True),
+    ),
     "a body that is replaced without UTF8 (RFC 6856, section 2.1)": (
         (*OFFERED, retrieved("Subject: x", "", "Gr??e", "y"), QUIT),
         Filling(count=1, is_clean=True, is_unusual=True, body=LATIN_1),

@@ -3,15 +3,20 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from command import Ended, apart
+from scripted import HELLO, LOGIN, Scripted
 
-from pop3spec.fixtures import View
+from pop3spec.fixtures import Maildrop, View
+from pop3spec.probe import Observed
 from pop3spec.reference.server import ReferenceServer
 from pop3spec.reference.stores import MemoryStore
+from pop3spec.run import Run
+from pop3spec.settings import Settings
 
 PASSWORD = "correct-horse-9"
 BEGINNING = """\
@@ -274,3 +279,21 @@ def test_a_view_tells_what_is_left_of_the_marked() -> None:
     assert before.left(view("bc"), 1) == ""
     assert before.left(view("abc"), 1) == "1 of 1 marked messages still in the store"
     assert before.left(view("bc", count=3), 1).startswith("a count of 3")
+
+
+@pytest.mark.parametrize(("times", "accused"), [(1, []), (2, ["rfc1939-3-reply-per-command"])])
+def test_of_a_login_that_times_out_nothing_is_said_until_it_was_tried_once_more(
+    times: int, accused: list[str]
+) -> None:
+    silent = (HELLO, "USER alice", b"+OK\r\n", "PASS correct-horse")
+    with Scripted(*[silent] * times, (HELLO, *LOGIN)) as server:
+        target = server.target(login=0.2)
+        run = Run(Settings(target, Path()), target, None)
+        run.begin(Observed())
+        maildrop = Maildrop(run, run.mailboxes[0])
+        with pytest.raises(pytest.skip.Exception) if accused else nullcontext():
+            maildrop.open("first")
+        maildrop.close()
+        run.end()
+
+    assert [finding.rule for finding in maildrop.recorder.findings] == accused

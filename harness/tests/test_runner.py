@@ -23,6 +23,7 @@ from pop3spec.scenario import Scenario, load_scenarios
 from pop3spec.schedule import Attempt
 from pop3spec.session import apop_digest
 from pop3spec.target import Account, Address, Target, Timeouts, Transport
+from pop3spec.transcript import End, Exchange, Kind
 from pop3spec.verdict import Verdict
 
 PASSWORD = "only-a-canary"
@@ -1114,3 +1115,18 @@ steps:
     assert [finding.rule for finding in outcome.findings] == (
         [rule] if verdict is Verdict.FAIL else []
     )
+
+
+def test_a_second_look_is_in_vain_only_for_what_the_first_one_waited_for(
+    place: Place, write: Callable[[str], Scenario]
+) -> None:
+    judge, scenario = place.judge, write("steps: [{send: NOOP}]")
+    silent = Exchange(Kind.COMMAND, sent=b"NOOP\r\n", end=End.TIMEOUT, sent_at=0.0, answered_at=1.0)
+
+    first = judge.attempt(scenario, Transport.PLAIN, place.mailbox, alone=False)
+    judge.liveness.told([silent] * 3, alone=True)
+    second = judge.attempt(scenario, Transport.PLAIN, place.mailbox, alone=True)
+
+    assert not first.is_in_vain
+    assert not second.is_in_vain
+    assert second.outcome.verdict is Verdict.PASS

@@ -12,6 +12,7 @@ from pop3spec.protocol.sasl import decoded, decoded_challenge
 from pop3spec.rulebook.judgement import Broken, Held
 from pop3spec.sasl import MECHANISMS, Client, Identity, Unanswerable, begin
 from pop3spec.sasl.scram import MOST_ITERATIONS, SERVER_SIGNATURE, Scram
+from pop3spec.sasl.twists import ENCODING_TWISTS
 
 USER = Identity("user", "pencil")
 # RFC 5802, section 5, and RFC 7677, section 3.
@@ -218,3 +219,10 @@ def test_base64_is_read_as_it_is_written(octets: bytes) -> None:
     assert decoded_challenge(b"+  " + line + b"\r\n") == octets
     assert decoded(line + b"!") is None
     assert decoded(b"=" + line) is None
+
+
+@pytest.mark.parametrize(
+    ("message", "sent"), [(b"abc", b"YWJj*"), (b"ab", b"YWI*="), (b"a", b"YQ*==")]
+)
+def test_a_character_behind_the_digits_is_before_their_padding(message: bytes, sent: bytes) -> None:
+    assert ENCODING_TWISTS["character-behind"](message) == sent

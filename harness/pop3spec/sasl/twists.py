@@ -117,8 +117,11 @@ def _put_in(octets: bytes) -> Encoding:
     return encoded
 
 
-def _put_behind(octets: bytes) -> Encoding:
-    return lambda message: b64encode(message) + octets
+def _character_behind(message: bytes) -> bytes:
+    """An asterisk behind the digits: behind padding it would be judged by who stops there."""
+    right = b64encode(message)
+    digits = right.rstrip(b"=")
+    return digits + b"*" + right[len(digits) :]
 
 
 def _padding_first(message: bytes) -> bytes:
@@ -151,7 +154,7 @@ ENCODING_TWISTS: Mapping[str, Encoding] = {
     "padding-inside": _put_in(b"="),
     "padding-first": _padding_first,
     "more-behind-padding": _more_behind_padding,
-    "character-behind": _put_behind(b"*"),
+    "character-behind": _character_behind,
     "digit-too-many": _digit_too_many,
     "unpadded": _unpadded,
 }

@@ -54,6 +54,8 @@ def list_size(exchange: Exchange, before: History) -> Judgement:
         return HELD
     if sent - listed == 2 and not before.filling.is_clean:
         return None  # the line end that RETR adds to a message without one
+    if before.filling.is_unusual and not before.filling.is_clean:
+        return None  # what a store makes of CR or LF alone is free
     return Broken(f"{sent} octets of message {number}, {listed} in LIST")
 
 
