@@ -379,7 +379,10 @@ class Play:
             return
         is_clean = not exchange.deliberate
         prediction = side.model.predict(line)
-        if is_clean and not prediction.allows(answer) and not says_later(exchange):
+        # What a server parts with behind several refusals is read as the answer to QUIT.
+        is_parting = keyword(line) == "QUIT" and answer is Answer.ERR and before.refusals > 1
+        is_told = is_clean and not is_parting and not says_later(exchange)
+        if is_told and not prediction.allows(answer):
             status = exchange.reply.status_line if exchange.reply is not None else b""
             wanted = next(iter(prediction.allowed))
             got = f"{status.rstrip()[:60]!r} where the model has {wanted.value!r}"
