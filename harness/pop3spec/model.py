@@ -416,13 +416,15 @@ class SessionModel:
             return
         if drop.sessions and (self.marked or self.expires or self.is_unsure):
             drop.change()
+        # What arrived meanwhile may have been shown, and marked.
+        seen = self.view | drop.certain | drop.doubtful if self.is_changing else self.view
         if self.is_unsure or self.expires:
-            self._leave_open(self.view, (0, len(self.view & (drop.certain | drop.doubtful))))
+            self._leave_open(seen, (0, len(seen & (drop.certain | drop.doubtful))))
             return
         known = {self.keys[number] for number in self.marked if number in self.keys}
         unknown = len(self.marked) - len(known)
         if how is Ending.UNSURE:
-            candidates = known if not unknown else self.view
+            candidates = known if not unknown else seen
             self._leave_open(candidates, (0, len(self.marked)))
             return
         for key in known & drop.doubtful:
@@ -433,7 +435,7 @@ class SessionModel:
         drop.removed |= known
         if unknown:
             least = 0 if self.is_changing else unknown
-            self._leave_open(self.view - set(self.keys.values()), (least, unknown))
+            self._leave_open(seen - set(self.keys.values()), (least, unknown))
         for key in self.view & drop.certain:
             drop.endangered[key] = UNMARKED_STAY
 

@@ -55,6 +55,7 @@ MESSAGE = ("Subject: x", "", "one", "two")
 SIZE = sum(len(line) + 2 for line in MESSAGE)
 RETR = said("RETR 1", "+OK", MESSAGE)
 APOP = said("APOP alice 0", "+OK")
+UNKNOWN = said("XQZJ", "-ERR")
 REFUSED = (HELLO, said("USER alice", "+OK"), said("PASS wrong", "-ERR"))
 
 
@@ -769,6 +770,14 @@ SESSIONS = [
     case("rfc1939-4-greeting", "a command", NOTHING, HELLO, said("NOOP", "+OK")),
     case("rfc1939-4-quit", "+OK", HELD, HELLO, QUIT),
     case("rfc1939-4-quit", "-ERR", BROKEN, HELLO, said("QUIT", "-ERR")),
+    case("rfc1939-4-quit", "-ERR behind one", BROKEN, HELLO, UNKNOWN, said("QUIT", "-ERR")),
+    case(
+        "rfc1939-4-quit",
+        "a parting line behind several refusals",
+        NOTHING,
+        *(HELLO, UNKNOWN, UNKNOWN),
+        said("QUIT", "-ERR Too many invalid bad commands."),
+    ),
     case("rfc1939-4-quit", "no reply but a close", BROKEN, HELLO, unanswered("QUIT", End.CLOSED)),
     case("rfc1939-4-quit", "a close that may be", NOTHING, *REFUSED, unanswered("QUIT", End.RESET)),
     case("rfc1939-4-quit", "with an argument", NOTHING, HELLO, said("QUIT now", "-ERR")),

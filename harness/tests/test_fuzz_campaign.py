@@ -29,6 +29,7 @@ from pop3spec.reference import FAULTS, MaildirStore, ReferenceServer
 from pop3spec.reference.faults import SEQUENCES
 from pop3spec.reference.faults.fault import Fault
 from pop3spec.reference.front import Front
+from pop3spec.reference.session import Session
 from pop3spec.reference.wire import Wire
 from pop3spec.rulebook.rules import rulebook
 from pop3spec.run import Run
@@ -200,6 +201,29 @@ def test_one_broken_rule_does_not_hide_the_others() -> None:
         tried.explore()
 
     assert "rfc1939-7-unique-id-fixed" in {each.accusation.rule for each in tried.found}
+
+
+class GrowsAtUidl(Session):
+    """A session that counts a header field which UIDL adds, as GNU Mailutils 3.15 does."""
+
+    def uidl_command(self, argument: bytes | None = None) -> bytes:
+        reply = super().uidl_command(argument)
+        self.messages = [replace(each, size=each.size + 55) for each in self.messages]
+        return reply
+
+
+def test_a_total_of_sizes_that_change_is_laid_to_their_change(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    grows = Fault("grows", frozenset(), "sizes are counted anew", False, (GrowsAtUidl,), False)
+    monkeypatch.setitem(SEQUENCES, grows.name, grows)
+    with run_on(grows.name) as run:
+        tried = campaign(run, "one-session", 25)
+        tried.explore()
+
+    accused = {each.accusation.rule for each in tried.found}
+    assert "rfc1939-4-size-fixed" in accused
+    assert accused <= {"rfc1939-4-size-fixed", "rfc1939-11-exact-size"}
 
 
 def test_mail_of_another_account_is_recognised() -> None:

@@ -238,3 +238,15 @@ def test_the_first_listing_shows_what_the_session_before_it_has_left() -> None:
         maildrop.sessions.clear()
         model.logged_in()
         assert rule_of(model.told_numbers("LIST", range(1, count + 1))) == rule
+
+
+def test_a_mark_may_hit_what_arrived_in_mid_session() -> None:
+    maildrop = drop(2)
+    model = session(maildrop)
+    maildrop.deliver(2)
+    say(model, "DELE 3")
+    model.ended(Ending.QUIT)
+
+    assert maildrop.problem([0, 1]) is None
+    assert maildrop.problem([0, 1, 2]) is None
+    assert rule_of(maildrop.problem([0])) == "rfc1939-6-unmarked-stay"

@@ -35,6 +35,11 @@ _MOST_RULES = 12
 _MOST_REVIVED = 3
 # What may be the cause of what a neighbour sees.
 _STIMULI = frozenset({Act.SAY, Act.POUR, Act.RESET, Act.CLOSE, Act.DELIVER, Act.EMPTY})
+# Totals that are wrong where the sizes in them change, which breaks a rule of its own.
+_TOTALS = frozenset(
+    {"rfc1939-5-stat-total", "rfc1939-5-stat-without-marked", "rfc1939-5-rset-unmarks"}
+)
+_SIZES_CHANGE = "rfc1939-4-size-fixed"
 # Seconds between two lines about how far it is.
 _PROGRESS = 30.0
 
@@ -42,6 +47,21 @@ _PROGRESS = 30.0
 def _comes_before(one: Accusation, other: Accusation) -> bool:
     """What was broken in a step may be the cause of what is broken in a later one."""
     return one.rule != other.rule and one.step >= 0 and (other.step < 0 or one.step <= other.step)
+
+
+def _with_looks(conversation: Conversation) -> Conversation:
+    """The same with a look at all sizes before and behind each command after a login."""
+    steps: list[Step] = []
+    logged_in: set[int] = set()
+    for step in conversation.steps:
+        if step.act is Act.CONNECT:
+            logged_in.discard(step.session)
+        if step.act is Act.LOG_IN:
+            logged_in.add(step.session)
+        look = Step(Act.SAY, step.session, b"LIST\r\n")
+        is_watched = step.act is Act.SAY and step.session in logged_in
+        steps += [look, step, look] if is_watched else [step]
+    return replace(conversation, steps=tuple(steps))
 
 
 @dataclass(frozen=True)
@@ -269,10 +289,24 @@ class Campaign:
         if any(_comes_before(each, accusation) for each in play.accusations):
             self.consequences[rule] += 1
             return
+        if rule in _TOTALS and self._changes_sizes(conversation):
+            self.consequences[rule] += 1
+            return
         found = Found(accusation, conversation, self.tried)
         found = self._written(found)
         self.found.append(found)
         self._report(found, play)
+
+    def _changes_sizes(self, conversation: Conversation) -> bool:
+        """Looked at more closely, it is the size of a message that becomes another one."""
+        closer = _with_looks(conversation)
+        play = self._again(closer, _SIZES_CHANGE, QUICK)
+        if play is None:
+            return False
+        if _SIZES_CHANGE not in self._told:
+            cause = next(each for each in play.accusations if each.rule == _SIZES_CHANGE)
+            self._examine(closer, cause)
+        return True
 
     def _shortened(
         self, conversation: Conversation, rule: str, play: Play

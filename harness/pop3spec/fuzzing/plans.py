@@ -161,6 +161,13 @@ def _enter(session: int, maildrop: int, choice: int, play: Play) -> Iterator[Ste
     yield Step(Act.LOG_IN, session, method, maildrop=maildrop)
 
 
+def _settle(layout: Layout, maildrop: int, play: Play) -> Iterator[Step]:
+    """What sessions show of a maildrop does not depend on who is faster, they or a delivery."""
+    for session, place in enumerate(layout.maildrops):
+        if place == maildrop and play.is_fresh(session):
+            yield say(session, b"STAT")
+
+
 def _check(session: int, play: Play) -> Iterator[Step]:
     yield from _together(session, _CHECK if _has(play, "UIDL") else _CHECK[:2], play)
 
@@ -245,8 +252,10 @@ def _step(
         case "reset":
             yield Step(Act.RESET, session)
         case "deliver":
+            yield from _settle(layout, maildrop, play)
             yield Step(Act.DELIVER, session, maildrop=maildrop)
         case "empty":
+            yield from _settle(layout, maildrop, play)
             yield Step(Act.EMPTY, session, maildrop=maildrop)
         case _:
             yield say(session, action.encode())

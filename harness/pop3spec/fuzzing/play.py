@@ -82,6 +82,7 @@ class _Side:
     maildrop: int
     is_leaving: bool = False
     is_disturbed: bool = False  # somebody else changed its maildrop
+    has_spoken: bool = False  # behind its login
 
 
 @dataclass(eq=False)
@@ -149,6 +150,12 @@ class Play:
         """The model of an open session, None where there is none."""
         side = self._sides.get(session)
         return side.model if side is not None and side.session.is_open else None
+
+    def is_fresh(self, session: int) -> bool:
+        """Logged in, and nothing was said since: a server may not have looked at the mail yet."""
+        side = self._sides.get(session)
+        is_in = side is not None and side.model.state is State.TRANSACTION
+        return side is not None and is_in and not side.has_spoken
 
     @property
     def usual_method(self) -> bytes:
@@ -352,6 +359,7 @@ class Play:
         side = self._sides.get(step.session)
         if side is None or not side.session.is_open or side.is_leaving:
             return
+        side.has_spoken = side.has_spoken or side.model.state is State.TRANSACTION
         side.session.send_octets(step.octets, step.pieces, apart=0.002)
         for line in step.octets.split(b"\n")[:-1]:
             if not side.session.is_open or not side.session.is_waiting:
@@ -371,7 +379,10 @@ class Play:
             return
         is_clean = not exchange.deliberate
         prediction = side.model.predict(line)
-        if is_clean and not prediction.allows(answer) and not says_later(exchange):
+        # What a server parts with behind several refusals is read as the answer to QUIT.
+        is_parting = keyword(line) == "QUIT" and answer is Answer.ERR and before.refusals > 1
+        is_told = is_clean and not is_parting and not says_later(exchange)
+        if is_told and not prediction.allows(answer):
             status = exchange.reply.status_line if exchange.reply is not None else b""
             wanted = next(iter(prediction.allowed))
             got = f"{status.rstrip()[:60]!r} where the model has {wanted.value!r}"

@@ -53,6 +53,8 @@ def _quit(exchange: Exchange, before: History) -> Judgement:
         if exchange.is_closed and not exchange.partial and not may_close(before):
             return Broken("the connection closed without a reply")
         return None
+    if exchange.is_err and before.refusals > 1:
+        return None  # perhaps the line that a server parts with behind several refusals
     if exchange.is_err and is_bare(exchange):
         return Broken(f"{quote(exchange.reply.status_line)}")
     return HELD if exchange.is_ok else None
