@@ -363,6 +363,8 @@ def stays_open(exchange: Exchange, before: History) -> Judgement:
     if exchange.kind is Kind.COMMAND and exchange.partial:
         return None  # judged as a reply without its end
     where = f"instead of a reply to {exchange.keyword}" if exchange.sent else "unasked"
+    if exchange.is_followed:
+        where += ", or to a command behind it"
     return Broken(f"the connection closed {where}")
 
 
