@@ -39,6 +39,11 @@ TOOLS = ("unshare", "mount", "chroot", "apt-get", "dpkg-query")
 NAMESPACE = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-eu")
 INSTALL_WITHIN = 900.0
 STAMP = "installed.json"
+# A process namespace counts from 1, so that a server that was started again in the same second
+# would have process numbers, and timestamps made of them, twice.
+ELSEWHERE = """\
+echo $(( $(date +%s%N) / 1000 % 30000 + 500 )) 2>/dev/null >/proc/sys/kernel/ns_last_pid || true
+"""
 SCRIPT = "enter.sh"
 # Keeps the packages' scripts from starting daemons on the machine's real ports.
 POLICY = "#!/bin/sh\nexit 101\n"
@@ -117,7 +122,7 @@ def enter(recipe: Recipe, state: Path, plan: Plan) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
     (state / "root").mkdir()
-    script = _mounts(state / "root", cache_of(recipe.name), lasting=False)
+    script = ELSEWHERE + _mounts(state / "root", cache_of(recipe.name), lasting=False)
     if plan.files:
         script += f"cp -R {shlex.quote(str(files))}/. root/\n"
     for path, source in plan.binds.items():
