@@ -283,7 +283,7 @@ class History:
             changes |= self._sasl(exchange)
         if exchange.kind is Kind.GREETING and exchange.reply is not None:
             changes["greeting"] = exchange.reply.status_line
-        if self._is_surplus(exchange):
+        if self._is_surplus(exchange) or may_go_on(exchange):
             changes["is_out_of_step"] = True
         overdue = exchange.end in (End.TIMEOUT, End.TOO_LONG) and exchange.kind is not Kind.CLOSE
         if exchange.deliberate or overdue:
@@ -494,6 +494,21 @@ _LEARN = {
     "DELE": History._dele,
     "RSET": History._rset,
 }
+
+
+_SCAN_LISTING = re.compile(rb"\+OK +[0-9]+ +[0-9]")
+
+
+def may_go_on(exchange: Exchange) -> bool:
+    """LIST with a number got +OK and no scan listing: perhaps the lines are still to come."""
+    return (
+        exchange.keyword == "LIST"
+        and bool(exchange.arguments)
+        and exchange.is_ok
+        and exchange.reply is not None
+        and not exchange.reply.is_multiline
+        and not _SCAN_LISTING.match(exchange.reply.status_line)
+    )
 
 
 def content_of(message: bytes) -> Content:

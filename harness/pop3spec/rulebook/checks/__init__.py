@@ -145,9 +145,9 @@ from pop3spec.rulebook.checks.tls import (
     recent_tls,
     stls_in_transaction,
 )
-from pop3spec.rulebook.history import History, says_shutdown
+from pop3spec.rulebook.history import History, may_go_on, says_shutdown
 from pop3spec.rulebook.judgement import Broken, Check, Held
-from pop3spec.transcript import Exchange
+from pop3spec.transcript import Exchange, Kind
 
 CHECKS: Mapping[str, Check] = {
     "rfc1939-3-status-indicator": status_indicator,
@@ -380,9 +380,15 @@ def judge(exchange: Exchange, before: History) -> list[tuple[str, Held | Broken]
         judgement = check(exchange, before)
         if judgement is not None:
             judged.append((rule, judgement))
-    if before.is_out_of_step:
+    if before.is_out_of_step and not _is_the_rest(exchange, before):
         return [(rule, judgement) for rule, judgement in judged if isinstance(judgement, Held)]
     return _without_consequences(judged, exchange, before)
+
+
+def _is_the_rest(exchange: Exchange, before: History) -> bool:
+    """What comes directly behind a listing that should have been one line, with nothing asked."""
+    is_unasked = exchange.kind in (Kind.UNASKED, Kind.SILENCE)
+    return is_unasked and before.last is not None and may_go_on(before.last)
 
 
 def _without_consequences(
