@@ -239,9 +239,9 @@ class Judge:
         A second look is only in vain for what the first one has `waited` for.
         """
         words = _keywords(scenario, use_apop=self.observed.use_apop)
-        is_second = waited is not None
-        words &= waited if waited is not None else words
-        word = self.liveness.unanswered(words, alone=is_second)
+        if waited is not None:
+            words &= waited
+        word = self.liveness.unanswered(words, alone=waited is not None)
         return f"{word} was left unanswered again and again, and is not tried any more" * bool(word)
 
 

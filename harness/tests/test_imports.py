@@ -95,7 +95,7 @@ PARTS: Mapping[str, str] = {
 LIBRARIES: Mapping[str, str] = {
     "yaml": "yamlfile",
     "junit_xml": "report/junit",
-    "jinja2": "report/page certificate/page gallery/pages",
+    "jinja2": "report/page report/templates certificate/page gallery/pages",
     "jsonschema": "certificate/verify",
     "cryptography": "certificate/signature",
     "pytest": "plugin/* fixtures/* watching cli",

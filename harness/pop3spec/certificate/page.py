@@ -7,6 +7,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pop3spec.report.templates import environment
+
 if TYPE_CHECKING:
     from jinja2 import Template
 
@@ -22,15 +24,4 @@ def page_text(certificate: Mapping[str, Any]) -> str:
 
 @cache
 def _template() -> "Template":
-    # Only what writes the page pays for this import.
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(_HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("certificate.html.jinja")
+    return environment(_HERE).get_template("certificate.html.jinja")

@@ -13,7 +13,7 @@ from pop3spec.maildrop.journal import own_part
 from pop3spec.model import Answer, Disagreement, Ending, MaildropModel, SessionModel
 from pop3spec.protocol.commands import State, keyword, message_number
 from pop3spec.rulebook.checks import FRAMING_RULES
-from pop3spec.rulebook.history import says_later
+from pop3spec.rulebook.history import may_be_parting, says_later
 from pop3spec.rulebook.judgement import Broken
 from pop3spec.rulebook.over_sessions import judge_sessions
 from pop3spec.run import Run
@@ -154,8 +154,9 @@ class Play:
     def is_fresh(self, session: int) -> bool:
         """Logged in, and nothing was said since: a server may not have looked at the mail yet."""
         side = self._sides.get(session)
-        is_in = side is not None and side.model.state is State.TRANSACTION
-        return side is not None and is_in and not side.has_spoken
+        if side is None or side.has_spoken:
+            return False
+        return side.model.state is State.TRANSACTION
 
     @property
     def usual_method(self) -> bytes:
@@ -379,8 +380,7 @@ class Play:
             return
         is_clean = not exchange.deliberate
         prediction = side.model.predict(line)
-        # What a server parts with behind several refusals is read as the answer to QUIT.
-        is_parting = keyword(line) == "QUIT" and answer is Answer.ERR and before.refusals > 1
+        is_parting = may_be_parting(exchange, before)
         is_told = is_clean and not is_parting and not says_later(exchange)
         if is_told and not prediction.allows(answer):
             status = exchange.reply.status_line if exchange.reply is not None else b""

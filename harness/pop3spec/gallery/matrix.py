@@ -244,10 +244,9 @@ class _Column:
         glance = Glance.of(server.results)
         places = told_in(glance)
         anchor_of = anchors(row.id for row in glance.rows)
-        sections = (("failed", glance.failed), ("warned", glance.warned), ("known", glance.known))
         shown: dict[str, tuple[Shown, ...]] = {}
         best: dict[str, str] = {}
-        for section, some in sections:
+        for section, some in glance.sections:
             for breach in some:
                 addressed = (
                     Shown(each, f"{server.report}#{anchor_of[each.row.id]}")

@@ -13,6 +13,7 @@ from pop3spec.report.counts import COLUMNS, proportions, verdict_name
 from pop3spec.report.glance import counted
 from pop3spec.report.page import page_style
 from pop3spec.report.results import utc_time
+from pop3spec.report.templates import environment
 from pop3spec.report.text import one_line, visible
 from pop3spec.rulebook.advice import Advice
 from pop3spec.rulebook.rules import Level, Observation
@@ -190,18 +191,8 @@ def _page(name: str, gallery: Gallery, *, home: str, **facts: Any) -> str:
 
 @cache
 def _environment() -> "Environment":
-    # Only the command that writes the gallery pays for this import.
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(_HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {
+    templates = environment(_HERE)
+    templates.filters |= {
         "brief": lambda text: one_line(text, _BRIEF),
         "counted": counted,
         "named": verdict_name,
@@ -209,11 +200,11 @@ def _environment() -> "Environment":
         "seen": visible,
         "day": lambda moment: utc_time(moment)[:10],
     }
-    environment.globals |= {
+    templates.globals |= {
         "marks": _MARKS,
         "verdicts": Verdict,
         "by_whom": by_whom,
         "clause": clause,
         "link": link,
     }
-    return environment
+    return templates

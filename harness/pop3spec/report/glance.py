@@ -126,6 +126,11 @@ class Glance:
             yield "No MUST rule was left untested or blocked."
 
     @property
+    def sections(self) -> tuple[tuple[str, Sequence[Breach]], ...]:
+        """The broken rules by the section of the page that tells them."""
+        return ("failed", self.failed), ("warned", self.warned), ("known", self.known)
+
+    @property
     def bar(self) -> Iterator[tuple[Verdict, float, float]]:
         """Verdict, left edge and width in percent, for each verdict that a MUST rule has."""
         yield from proportions(self.musts)

@@ -25,6 +25,7 @@ from pop3spec.report.glance import Glance, counted
 from pop3spec.report.places import anchors, told_in
 from pop3spec.report.results import Results, utc_time
 from pop3spec.report.rows import RuleRow, ScenarioRow
+from pop3spec.report.templates import environment
 from pop3spec.report.text import one_line
 from pop3spec.report.truth import PLACE_NAMES, Mark
 from pop3spec.rulebook.rules import Level, excluded, rulebook, rules_digest
@@ -76,25 +77,15 @@ def page_text(results: Results, gallery: str = "") -> str:
 
 @cache
 def _template() -> "Template":
-    # Only the process that writes the page pays for this import.
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(_HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {
+    templates = environment(_HERE)
+    templates.filters |= {
         "named": verdict_name,
         "counted": counted,
         "cut": _cut,
         "brief": _brief,
         "told": _told,
     }
-    return environment.get_template("page.html.jinja")
+    return templates.get_template("page.html.jinja")
 
 
 def page_style() -> str:

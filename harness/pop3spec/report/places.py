@@ -37,8 +37,7 @@ def _anchor(id: str) -> str:
 def told_in(glance: Glance) -> dict[str, str]:
     """Where the conversation of a scenario stands: the first place in which it is told."""
     places: dict[str, str] = {}
-    sections = (("failed", glance.failed), ("warned", glance.warned), ("known", glance.known))
-    for name, some in sections:
+    for name, some in glance.sections:
         for breach in some:
             for evidence in breach.evidence:
                 places.setdefault(evidence.row.id, f"{name}:{breach.id}")

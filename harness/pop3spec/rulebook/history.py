@@ -511,6 +511,11 @@ def may_go_on(exchange: Exchange) -> bool:
     )
 
 
+def may_be_parting(exchange: Exchange, before: History) -> bool:
+    """-ERR to QUIT, perhaps what a server parts with behind several refusals."""
+    return exchange.keyword == "QUIT" and exchange.is_err and before.refusals > 1
+
+
 def content_of(message: bytes) -> Content:
     """What is remembered of a retrieved message."""
     body = body_of(message)

@@ -4,7 +4,7 @@ import re
 
 from pop3spec.protocol.commands import State
 from pop3spec.rulebook.checks.framing import _Surplus, _surplus
-from pop3spec.rulebook.history import History
+from pop3spec.rulebook.history import History, may_be_parting
 from pop3spec.rulebook.judgement import (
     HELD,
     Broken,
@@ -53,8 +53,8 @@ def _quit(exchange: Exchange, before: History) -> Judgement:
         if exchange.is_closed and not exchange.partial and not may_close(before):
             return Broken("the connection closed without a reply")
         return None
-    if exchange.is_err and before.refusals > 1:
-        return None  # perhaps the line that a server parts with behind several refusals
+    if may_be_parting(exchange, before):
+        return None
     if exchange.is_err and is_bare(exchange):
         return Broken(f"{quote(exchange.reply.status_line)}")
     return HELD if exchange.is_ok else None
