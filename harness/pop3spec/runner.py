@@ -68,6 +68,8 @@ _ABOUT_SERVICE = frozenset({"robust-serves-next-client", "robust-unfinished-nego
 
 # Seconds that the second look waits for octets or a close that nobody asked for.
 _PATIENCE = 0.03
+# Seconds within which a server that ends the session behind a refusal does so.
+_ENDS_WITHIN = 0.05
 
 
 class _Blocked(Exception):
@@ -593,7 +595,7 @@ class _Run:
             return self._secure(step, session)
         begun, found = len(self._recorder.transcript), len(self._recorder.findings)
         if not step.waits:
-            session.look()
+            session.look(_ENDS_WITHIN if _may_hide_an_end(step, session) else 0.0)
             if not session.is_open:
                 self._leave_drops_unjudged(session, found)
                 # Closed before the command or instead of its reply: the same to who allows it.
@@ -968,6 +970,13 @@ def _has_cases(text: str) -> bool:
 
 # The beginning of a header field (RFC 5322, section 2.2).
 _FIELD = re.compile(rb"[!-9;-~]+:")
+
+
+def _may_hide_an_end(step: Step, session: Session) -> bool:
+    """An end that follows the last refusal would pass for one that this step allows."""
+    last = session.history.last
+    allows = step.expect is not None and step.expect.may_close
+    return allows and last is not None and last.is_err
 
 
 def _is_clean(message: bytes) -> bool:

@@ -600,13 +600,19 @@ class Session:
             self._drop()
         return exchange
 
-    def look(self) -> None:
-        """Record what has arrived although nothing was outstanding."""
+    def look(self, within: float = 0.0, *, leaving: bool = False) -> None:
+        """Record what has arrived, or arrives within the time, although nothing was outstanding.
+
+        To who is leaving, a close behind a refusal may come in time or too late, so it is no
+        evidence.
+        """
         if self._outstanding or not self.is_open:
             return
-        arrival = self._connection.unasked(self._patience)
+        arrival = self._connection.unasked(max(within, self._patience))
         if arrival is None:
             return
+        last = self.history.last
+        is_by_chance = leaving and not arrival.partial and last is not None and last.is_err
         now = self._recorder.now()
         exchange = self._record(
             Exchange(
@@ -616,7 +622,7 @@ class Session:
                 end=arrival.end,
                 sent_at=now,
                 answered_at=now,
-                deliberate=self._is_provoked,
+                deliberate=self._is_provoked or is_by_chance,
             )
         )
         if exchange.is_closed:
@@ -724,7 +730,7 @@ class Session:
 
     def close(self) -> None:
         """End the connection from our side, without QUIT."""
-        self.look()
+        self.look(leaving=True)
         if self.is_open:
             self._is_left = True
             self._connection.close()
@@ -732,7 +738,7 @@ class Session:
 
     def end_sending(self) -> None:
         """End our direction of the connection, without QUIT, and go on to read."""
-        self.look()
+        self.look(leaving=True)
         if self.is_open:
             self._is_left = True
             self._connection.end_sending()
@@ -741,7 +747,7 @@ class Session:
     def reset(self, *, at_once: bool = False) -> None:
         """Break the connection from our side (RST); `at_once`: whatever has come meanwhile."""
         if not at_once:
-            self.look()
+            self.look(leaving=True)
         if self.is_open:
             self._is_left = True
             self._connection.reset()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from servers import certificates
 from servers.processes import free_ports, give_back, take, wait_for_greeting, wait_for_port
-from servers.roots import Plan, Recipe, enter, install, restart_command
+from servers.roots import Plan, Recipe, enter, install
 from servers.running import PROFILE, Account, Running, new_accounts, write_profile
 from servers.stores import MAIL_GROUP, MAIL_OWNER, make_maildirs
 
@@ -58,8 +58,8 @@ START = "authdaemond start; pop3d start; pop3d-ssl start; exec sleep infinity"
 
 
 # It announces LOGIN-DELAY 10, so that each account is left alone for that long between two
-# logins: with 4 of them judging takes three quarters of an hour, with many a few minutes.
-USERS = tuple(f"user-{number:02}" for number in range(1, 33))
+# logins: what judging takes is a matter of how many there are.
+USERS = tuple(f"user-{number:03}" for number in range(1, 161))
 
 
 def describe() -> str:
@@ -89,16 +89,14 @@ def up(state: Path) -> Running:
     wait_for_greeting(state, HOST, port)
     wait_for_port(state, HOST, tls_port)
     return write_profile(
+        NAME,
         Running(
-            address=f"{HOST}:{port}",
-            tls_address=f"{HOST}:{tls_port}",
+            host=HOST,
+            ports={"port": port, "tls_port": tls_port},
             accounts=accounts,
-            maildrop=f"maildir:{mail}/{{user}}",
-            ca=certificates.authority_in(state),
             profile=state / PROFILE,
             version=version,
-            restart=restart_command(NAME, state),
-        )
+        ),
     )
 
 

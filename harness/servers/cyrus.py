@@ -11,7 +11,14 @@ from pathlib import Path
 from servers import certificates
 from servers.processes import free_ports, give_back, take, wait_for_greeting, wait_for_port
 from servers.roots import Plan, Recipe, enter, install
-from servers.running import Account, Running, ServerFailedError, new_accounts, write_profile
+from servers.running import (
+    PROFILE,
+    Account,
+    Running,
+    ServerFailedError,
+    new_accounts,
+    write_profile,
+)
 
 NAME = "cyrus"
 PACKAGES = (
@@ -100,15 +107,14 @@ def up(state: Path) -> Running:
     for account in accounts:
         _make_mailbox(imap_port, account)
     return write_profile(
+        NAME,
         Running(
-            address=f"{HOST}:{port}",
-            tls_address=f"{HOST}:{tls_port}",
+            host=HOST,
+            ports={"port": port, "tls_port": tls_port, "imap_port": imap_port},
             accounts=accounts,
-            maildrop=f"imap://{HOST}:{imap_port}",
-            ca=certificates.authority_in(state),
-            profile=state / "profile.yaml",
+            profile=state / PROFILE,
             version=version,
-        )
+        ),
     )
 
 

@@ -8,18 +8,19 @@ The mail belongs to one user id, MAIL_OWNER, which owns the directories below `m
 Whoever delivers as root hands each file to the owner of the Maildir directory.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from servers import certificates
 from servers.processes import free_ports, give_back, take, wait_for_greeting
-from servers.roots import Plan, Recipe, enter, install, restart_command
+from servers.roots import Plan, Recipe, enter, install
 from servers.running import PROFILE, Account, Running, long_accounts, new_accounts, write_profile
 from servers.stores import MAIL_GROUP, MAIL_OWNER, make_maildirs
 
 NAME = "dovecot"
 RECIPE = Recipe(NAME, ("dovecot-pop3d", "dovecot-imapd", "dovecot-lmtpd"))
 HOST = "127.0.0.1"
+PORTS = ("port", "tls_port", "lmtp_port", "imap_port")
 ANONYMOUS = "anonymous"
 SETTINGS = "/etc/dovecot/dovecot.conf"
 ACCOUNTS = "/etc/dovecot/accounts"
@@ -102,7 +103,7 @@ def describe() -> str:
 
 def up(state: Path) -> Running:
     """Start Dovecot with its whole state below this directory."""
-    return start_dovecot(state, HOST, OPEN)
+    return start_dovecot(NAME, state, HOST, OPEN)
 
 
 def down(state: Path) -> None:
@@ -110,14 +111,12 @@ def down(state: Path) -> None:
     give_back(state)
 
 
-def start_dovecot(
-    state: Path, host: str, policy: str, *, refuses_cleartext: bool = False
-) -> Running:
+def start_dovecot(name: str, state: Path, host: str, policy: str) -> Running:
     """Start Dovecot on an address, with the settings that tell one profile from another."""
     version = install(RECIPE)
     state = take(state)
     accounts, long = new_accounts(), long_accounts()
-    ports = port, tls_port, lmtp_port, imap_port = free_ports(4, host)
+    ports = dict(zip(PORTS, free_ports(len(PORTS), host), strict=True))
     mail, tls = state / "mail", state / "tls"
     tls.mkdir()
     users = (ANONYMOUS, *(account.user for account in accounts))
@@ -132,35 +131,24 @@ def start_dovecot(
         prepare=certificates.MAKE_CERTIFICATE,
     )
     enter(RECIPE, state, plan)
-    wait_for_greeting(state, host, port)
+    wait_for_greeting(state, host, ports["port"])
     return write_profile(
+        name,
         Running(
-            address=f"{host}:{port}",
-            tls_address=f"{host}:{tls_port}",
+            host=host,
+            ports=ports,
             accounts=accounts,
-            maildrop=f"maildir:{mail}/{{user}}",
-            ca=certificates.authority_in(state),
             profile=state / PROFILE,
             version=version,
-            restart=restart_command(NAME, state),
-            other_doors=(
-                f"lmtp://{host}:{lmtp_port}+maildir:{mail}/{{user}}",
-                f"imap://{host}:{imap_port}",
-            ),
-            refuses_cleartext=refuses_cleartext,
             sasl_accounts=long,
-        )
+        ),
     )
 
 
-def _configuration(host: str, policy: str, ports: Sequence[int]) -> str:
-    port, tls_port, lmtp_port, imap_port = ports
+def _configuration(host: str, policy: str, ports: Mapping[str, int]) -> str:
     return general(host) + CONFIGURATION.format(
         policy=policy,
-        port=port,
-        tls_port=tls_port,
-        lmtp_port=lmtp_port,
-        imap_port=imap_port,
+        **ports,
         mechanisms=MECHANISMS,
         certificate=certificates.CERTIFICATE,
         key=certificates.KEY,

@@ -30,7 +30,7 @@ def describe() -> str:
 
 def up(state: Path) -> Running:
     """Start Dovecot with its whole state below this directory."""
-    return start_dovecot(state, HOST, STRICT, refuses_cleartext=True)
+    return start_dovecot(NAME, state, HOST, STRICT)
 
 
 def down(state: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from servers.environments import PROGRAMS, Release, install
 from servers.processes import free_ports, give_back, start, take, wait_for_greeting
-from servers.running import Running, new_accounts, write_profile
+from servers.running import PROFILE, Running, new_accounts, write_profile
 
 NAME = "fengtang"
 RELEASE = Release(NAME, "0.1.1")
@@ -48,15 +48,14 @@ def up(state: Path) -> Running:
     start(state, [python, "-I", PROGRAMS / "serve_fengtang.py", state / "settings.json"])
     wait_for_greeting(state, HOST, port)
     return write_profile(
+        NAME,
         Running(
-            address=f"{HOST}:{port}",
-            tls_address=None,
+            host=HOST,
+            ports={"port": port},
             accounts=accounts,
-            maildrop=f"maildir:{mail}/{{user}}",
-            ca=None,
-            profile=state / "profile.yaml",
+            profile=state / PROFILE,
             version=RELEASE.version,
-        )
+        ),
     )
 
 

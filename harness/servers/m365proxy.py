@@ -18,7 +18,6 @@ from servers.running import PROFILE, Running, new_accounts, write_profile
 NAME = "m365proxy"
 RELEASE = Release(NAME, "2.2.6")
 HOST = "127.0.0.1"
-TIMEOUTS = {"connect": "15s", "login": "30s", "reply": "2s"}
 
 
 def describe() -> str:
@@ -51,16 +50,14 @@ def up(state: Path) -> Running:
     start(state, [python, "-I", PROGRAMS / "serve_m365proxy.py", state / "settings.json"])
     wait_for_greeting(state, HOST, port)
     return write_profile(
+        NAME,
         Running(
-            address=f"{HOST}:{port}",
-            tls_address=f"{HOST}:{tls_port}",
+            host=HOST,
+            ports={"port": port, "tls_port": tls_port},
             accounts=accounts,
-            maildrop=f"maildir:{mail}/{{user}}",
-            ca=certificates.authority_in(state),
             profile=state / PROFILE,
             version=RELEASE.version,
-            timeouts=TIMEOUTS,
-        )
+        ),
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from servers import certificates
 from servers.processes import free_ports, give_back, take, wait_for_greeting
-from servers.roots import Plan, Recipe, enter, install, restart_command
+from servers.roots import Plan, Recipe, enter, install
 from servers.running import PROFILE, Account, Running, new_accounts, write_profile
 from servers.stores import make_mailboxes
 from servers.unixusers import add_users, owners
@@ -72,16 +72,14 @@ def up(state: Path) -> Running:
     enter(RECIPE, state, plan)
     wait_for_greeting(state, HOST, port)
     return write_profile(
+        NAME,
         Running(
-            address=f"{HOST}:{port}",
-            tls_address=f"{HOST}:{tls_port}",
+            host=HOST,
+            ports={"port": port, "tls_port": tls_port},
             accounts=accounts,
-            maildrop=f"mbox:{mail}/{{user}}",
-            ca=certificates.authority_in(state),
             profile=state / PROFILE,
             version=version,
-            restart=restart_command(NAME, state),
-        )
+        ),
     )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from servers import backend, certificates
 from servers.environments import PROGRAMS
 from servers.processes import free_ports, give_back, take, wait_for_greeting, wait_for_port
-from servers.roots import Plan, Recipe, enter, install, restart_command
+from servers.roots import Plan, Recipe, enter, install
 from servers.running import PROFILE, Running, long_accounts, new_accounts, write_profile
 from servers.stores import MAIL_OWNER, make_maildirs
 
@@ -96,17 +96,15 @@ def up(state: Path) -> Running:
     wait_for_port(state, HOST, tls_port)
     wait_for_port(state, HOST, auth_port)
     return write_profile(
+        NAME,
         Running(
-            address=f"{HOST}:{port}",
-            tls_address=f"{HOST}:{tls_port}",
+            host=HOST,
+            ports={"port": port, "tls_port": tls_port},
             accounts=accounts,
-            maildrop=f"maildir:{mail}/{{user}}",
-            ca=certificates.authority_in(state),
             profile=state / PROFILE,
             version=version,
-            restart=restart_command(NAME, state),
             sasl_accounts=long,
-        )
+        ),
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from servers import backend, certificates
 from servers.processes import free_ports, give_back, take, wait_for_greeting, wait_for_port
-from servers.roots import Plan, Recipe, enter, install, restart_command
+from servers.roots import Plan, Recipe, enter, install
 from servers.running import PROFILE, Running, new_accounts, write_profile
 from servers.stores import MAIL_OWNER, make_maildirs
 
@@ -54,16 +54,14 @@ def up(state: Path) -> Running:
     wait_for_greeting(state, HOST, port)
     wait_for_port(state, HOST, tls_port)
     return write_profile(
+        NAME,
         Running(
-            address=f"{HOST}:{port}",
-            tls_address=f"{HOST}:{tls_port}",
+            host=HOST,
+            ports={"port": port, "tls_port": tls_port},
             accounts=accounts,
-            maildrop=f"maildir:{mail}/{{user}}",
-            ca=certificates.authority_in(state),
             profile=state / PROFILE,
             version=version,
-            restart=restart_command(NAME, state),
-        )
+        ),
     )
 
 

@@ -147,13 +147,6 @@ def restart(name: str, state: Path) -> None:
     wait_for_greeting(state, host, port)
 
 
-def restart_command(name: str, state: Path) -> tuple[str, ...]:
-    """What `restart` is called by from elsewhere."""
-    harness = Path(__file__).resolve().parents[1]
-    python = ("env", f"PYTHONPATH={harness}", sys.executable, "-m", "servers")
-    return (*python, "restart", name, f"--state-dir={state}")
-
-
 def _run_script(name: str, state: Path) -> None:
     outer = start(state, [*NAMESPACE, state / SCRIPT])
     # Ending the namespace's first process ends all of it, so that one is remembered too.

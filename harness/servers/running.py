@@ -3,9 +3,11 @@
 import json
 import secrets
 import shlex
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from string import Template
 from typing import Protocol
 
 # Scenarios wait side by side, and each of them holds an account meanwhile.
@@ -13,9 +15,10 @@ USERS = (
     *("alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi"),
     *("ivan", "judy", "kim", "leo", "mona", "nina", "oscar", "peggy"),
 )
-TIMEOUTS: Mapping[str, str] = {"connect": "15s", "login": "30s", "reply": "6s"}
+# The name in the certificates, as the templates have it, too.
 TLS_NAME = "localhost"
 PROFILE = "profile.yaml"
+TEMPLATES = Path(__file__).parent / "profiles"
 # Octets of a name and of a password (RFC 4616, section 2).
 LONGEST = 255
 
@@ -38,20 +41,23 @@ class Account:
 
 @dataclass(frozen=True)
 class Running:
-    """A server that answers, and how to reach and to fill it."""
+    """A server that answers, and where the profile is that says how to reach and to fill it.
 
-    address: str
-    tls_address: str | None
+    `ports` are those that the placeholders of the server's template name: `port`, and what
+    else it listens on.
+    """
+
+    host: str
+    ports: Mapping[str, int]
     accounts: tuple[Account, ...]
-    maildrop: str
-    ca: Path | None
     profile: Path
     version: str
-    other_doors: tuple[str, ...] = ()
-    restart: tuple[str, ...] = ()
-    refuses_cleartext: bool = False
-    timeouts: Mapping[str, str] = field(default_factory=lambda: TIMEOUTS)
     sasl_accounts: tuple[Account, ...] = ()
+
+    @property
+    def address(self) -> str:
+        """Where it speaks POP3."""
+        return f"{self.host}:{self.ports['port']}"
 
 
 class Server(Protocol):
@@ -82,45 +88,57 @@ def long_accounts() -> tuple[Account, ...]:
     )
 
 
-def profile_text(running: Running) -> str:
-    """The target profile of a running server, as YAML."""
-    # A JSON string is a YAML string too, so quoting needs no YAML library.
-    lines = [f"target: {running.address}"]
-    if running.tls_address is not None:
-        lines.append(f"tls-target: {running.tls_address}")
-    if running.ca is not None:
-        lines += [f"ca: {json.dumps(str(running.ca))}", f"tls-name: {TLS_NAME}"]
-    lines.append(f"maildrop: {json.dumps(running.maildrop)}")
-    lines += [f"# or maildrop: {json.dumps(door)}" for door in running.other_doors]
-    lines.append("accounts:")
-    lines += [
-        f"  - {{user: {json.dumps(account.user)}, password: {json.dumps(account.password)}}}"
-        for account in running.accounts
-    ]
-    if running.sasl_accounts:
-        lines.append("sasl-accounts:")
-        lines += [
-            f"  - {{user: {account.user}, password: {account.password}, mechanisms: [PLAIN]}}"
-            for account in running.sasl_accounts
-        ]
-    timeouts = ", ".join(f"{name}: {value}" for name, value in running.timeouts.items())
-    lines.append(f"timeouts: {{{timeouts}}}")
-    if running.refuses_cleartext:
-        lines.append("cleartext-logins: refused")
-    if running.restart:
-        lines.append(f"hooks: {{restart: {json.dumps(shlex.join(running.restart))}}}")
-    return "\n".join(lines) + "\n"
+def profile_text(template: str, running: Running) -> str:
+    """The target profile of a running server: its template, filled in.
+
+    Raises KeyError where the template names what the server does not have.
+    """
+    state = running.profile.parent
+    values = {
+        "host": running.host,
+        "state": _quoted(str(state)),
+        "restart": json.dumps(shlex.join(restart_command(template, state))),
+        "accounts": _flow(account_entry(account) for account in running.accounts),
+        "sasl_accounts": _flow(
+            account_entry(account) | {"mechanisms": ["PLAIN"]} for account in running.sasl_accounts
+        ),
+    }
+    text = (TEMPLATES / f"{template}.yaml").read_text(encoding="utf-8")
+    return Template(text).substitute(values, **running.ports)
+
+
+def account_entry(account: Account) -> dict[str, object]:
+    """An account as a profile has it."""
+    return {"user": account.user, "password": account.password}
+
+
+def restart_command(name: str, state: Path) -> tuple[str, ...]:
+    """What kills a server and starts it again, called from wherever."""
+    harness = Path(__file__).resolve().parents[1]
+    python = ("env", f"PYTHONPATH={harness}", sys.executable, "-m", "servers")
+    return (*python, "restart", name, f"--state-dir={state}")
 
 
 def address_in(profile: Path) -> tuple[str, int]:
     """Where the server of a profile that we wrote listens."""
-    first = profile.read_text(encoding="utf-8").partition("\n")[0]
-    host, _, port = first.removeprefix("target: ").rpartition(":")
+    lines = profile.read_text(encoding="utf-8").splitlines()
+    [target] = (line for line in lines if line.startswith("target: "))
+    host, _, port = target.removeprefix("target: ").rpartition(":")
     return host, int(port)
 
 
-def write_profile(running: Running) -> Running:
-    """Write the profile where the value says, and hand the value back."""
+def write_profile(name: str, running: Running) -> Running:
+    """Write the profile of a server where the value says, and hand the value back."""
     running.profile.touch(mode=0o600)
-    running.profile.write_text(profile_text(running), encoding="utf-8")
+    running.profile.write_text(profile_text(name, running), encoding="utf-8")
     return running
+
+
+def _quoted(text: str) -> str:
+    """As it stands between double quotes, in JSON and so in YAML."""
+    return json.dumps(text)[1:-1]
+
+
+def _flow(entries: Iterable[Mapping[str, object]]) -> str:
+    """A list in YAML, a line for each entry."""
+    return "[\n" + "".join(f"  {json.dumps(entry)},\n" for entry in entries) + "  ]"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from servers.processes import free_ports, give_back, take, wait_for_greeting
-from servers.roots import Plan, Recipe, enter, install, restart_command
+from servers.roots import Plan, Recipe, enter, install
 from servers.running import PROFILE, Account, Running, new_accounts, write_profile
 from servers.stores import MAIL_GROUP, make_maildirs
 from servers.unixusers import add_users, owners
@@ -53,16 +53,14 @@ def up(state: Path) -> Running:
     enter(RECIPE, state, plan)
     wait_for_greeting(state, HOST, port)
     return write_profile(
+        NAME,
         Running(
-            address=f"{HOST}:{port}",
-            tls_address=None,
+            host=HOST,
+            ports={"port": port},
             accounts=accounts,
-            maildrop=f"maildir:{mail}/{{user}}",
-            ca=None,
             profile=state / PROFILE,
             version=version,
-            restart=restart_command(NAME, state),
-        )
+        ),
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from servers import certificates
 from servers.environments import PROGRAMS, Release, install
 from servers.processes import free_ports, give_back, start, take, wait_for_greeting
-from servers.running import Running, new_accounts, write_profile
+from servers.running import PROFILE, Running, new_accounts, write_profile
 
 NAME = "twisted"
 RELEASE = Release(NAME, "26.10.0", extra="tls")
@@ -48,15 +48,14 @@ def up(state: Path) -> Running:
     start(state, [python, "-I", PROGRAMS / "serve_twisted.py", state / "settings.json"])
     wait_for_greeting(state, HOST, port)
     return write_profile(
+        NAME,
         Running(
-            address=f"{HOST}:{port}",
-            tls_address=f"{HOST}:{tls_port}",
+            host=HOST,
+            ports={"port": port, "tls_port": tls_port},
             accounts=accounts,
-            maildrop=f"maildir:{mail}/{{user}}",
-            ca=certificates.authority_in(state),
-            profile=state / "profile.yaml",
+            profile=state / PROFILE,
             version=RELEASE.version,
-        )
+        ),
     )
 
 

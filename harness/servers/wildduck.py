@@ -52,15 +52,14 @@ def up(state: Path) -> Running:
     start(state, nodes.command("serve_wildduck.js", state / "settings.json"))
     wait_for_greeting(state, HOST, port)
     return write_profile(
+        NAME,
         Running(
-            address=f"{HOST}:{port}",
-            tls_address=f"{HOST}:{tls_port}",
+            host=HOST,
+            ports={"port": port, "tls_port": tls_port},
             accounts=accounts,
-            maildrop=f"maildir:{mail}/{{user}}",
-            ca=certificates.authority_in(state),
             profile=state / PROFILE,
             version=RELEASE.version,
-        )
+        ),
     )
 
 

@@ -6,6 +6,7 @@ Installs and starts servers, so it is asked for with POP3SPEC_REAL_SERVERS=1.
 import imaplib
 import json
 import os
+import re
 import shlex
 import ssl
 import subprocess
@@ -21,6 +22,7 @@ from pop3spec.maildrop.access import Access
 from pop3spec.maildrop.doors import open_door
 from pop3spec.target import parse_address
 from servers import processes
+from servers.certificates import authority_in
 from servers.registry import SERVERS
 from servers.running import TLS_NAME, Account, LeftOutError, Running
 
@@ -71,25 +73,26 @@ def dovecot_strict(tmp_path: Path) -> Iterator[Running]:
         yield running
 
 
-def imap_of(running: Running) -> str:
-    """The door that is a server's IMAP port."""
-    [spec] = {spec for spec in (running.maildrop, *running.other_doors) if spec.startswith("imap:")}
-    return spec
+def door_of(running: Running, kind: str) -> str:
+    """The door of a kind that a server's profile has, or names in a comment."""
+    profile = running.profile.read_text(encoding="utf-8")
+    [spec] = re.findall(rf'^(?:# +)?maildrop: "({kind}:.*)"$', profile, re.MULTILINE)
+    return str(spec)
 
 
 def imap_door(running: Running, *, allow_delete: bool = False) -> Door:
     access = Access(
         {account.user: account.password for account in running.accounts},
-        context=lambda: ssl.create_default_context(cafile=running.ca),
+        context=lambda: ssl.create_default_context(cafile=authority_in(running.profile.parent)),
         server_name=TLS_NAME,
     )
-    door = open_door(imap_of(running), allow_delete=allow_delete, access=access)
+    door = open_door(door_of(running, "imap"), allow_delete=allow_delete, access=access)
     assert door is not None
     return door
 
 
 def deliver_as_somebody_else(running: Running, account: Account) -> None:
-    address = parse_address(imap_of(running).removeprefix("imap://"))
+    address = parse_address(door_of(running, "imap").removeprefix("imap://"))
     with imaplib.IMAP4(address.host, address.port, timeout=20) as client:
         if "LOGINDISABLED" in client.capabilities:
             client.starttls(ssl._create_unverified_context())
@@ -134,10 +137,11 @@ def is_about_the_door(reason: str) -> bool:
 @pytest.mark.parametrize("name", ["popa3d", "mailutils"])
 def test_an_mbox_door_serves_whole_files_of_scenarios(name: str, tmp_path: Path) -> None:
     with up(name, tmp_path / "state") as running:
-        reasons = blocked(running, running.maildrop, tmp_path / "reports")
+        door = door_of(running, "mbox")
+        reasons = blocked(running, door, tmp_path / "reports")
 
-        boxes = [Path(running.maildrop.removeprefix("mbox:")).parent / "alice"]
-        assert [box.read_bytes() for box in boxes] == [b""]
+        boxes = list(Path(door.removeprefix("mbox:")).parent.iterdir())
+        assert {box.read_bytes() for box in boxes} == {b""}
     assert {reason for reason in reasons.values() if not is_about_the_door(reason)} == set()
 
 
@@ -145,14 +149,15 @@ def test_an_mbox_door_serves_whole_files_of_scenarios(name: str, tmp_path: Path)
 def test_a_delivery_serves_whole_files_of_scenarios(
     dovecot: Running, kind: str, tmp_path: Path
 ) -> None:
-    door = dovecot.other_doors[0] if kind == "lmtp" else f"{agent(dovecot)}+{dovecot.maildrop}"
+    maildir = door_of(dovecot, "maildir")
+    door = door_of(dovecot, "lmtp") if kind == "lmtp" else f"{agent(dovecot)}+{maildir}"
 
     reasons = blocked(dovecot, door, tmp_path / "reports")
 
     assert {reason for reason in reasons.values() if not is_about_the_door(reason)} == set()
     opened = open_door(door)
     assert opened is not None
-    assert [opened.contents(account.user) for account in dovecot.accounts] == [[]] * 4
+    assert [opened.contents(account.user) for account in dovecot.accounts] == [[]] * 16
 
 
 @pytest.mark.parametrize("name", ["dovecot", "cyrus"])
@@ -161,11 +166,11 @@ def test_an_imap_door_serves_whole_files_of_scenarios(
 ) -> None:
     running: Running = request.getfixturevalue(name)
 
-    reasons = blocked(running, imap_of(running), tmp_path / "reports")
+    reasons = blocked(running, door_of(running, "imap"), tmp_path / "reports")
 
     assert {reason for reason in reasons.values() if not is_about_the_door(reason)} == set()
     door = imap_door(running)
-    assert [door.contents(account.user) for account in running.accounts] == [[]] * 4
+    assert [door.contents(account.user) for account in running.accounts] == [[]] * 16
 
 
 @pytest.mark.parametrize("name", ["dovecot", "dovecot_strict", "cyrus"])
@@ -190,9 +195,9 @@ def test_an_imap_door_removes_its_own_messages_alone_unless_all_are_permitted(
 
 @pytest.mark.parametrize("kind", ["lmtp", "command"])
 def test_a_real_refusal_is_told_in_one_sentence(dovecot: Running, kind: str) -> None:
-    delivery = dovecot.other_doors[0].partition("+")[0] if kind == "lmtp" else agent(dovecot)
+    delivery = door_of(dovecot, "lmtp").partition("+")[0] if kind == "lmtp" else agent(dovecot)
     user = "not*a*name"
-    door: Door | None = open_door(f"{delivery}+{dovecot.maildrop}")
+    door: Door | None = open_door(f"{delivery}+{door_of(dovecot, 'maildir')}")
     assert door is not None
 
     with pytest.raises(DoorError) as caught:

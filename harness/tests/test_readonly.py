@@ -28,7 +28,7 @@ from pop3spec.reference.server import ReferenceServer
 from pop3spec.reference.session import Session
 from pop3spec.reference.stores import MaildirStore, MemoryStore, Store
 from pop3spec.session import Recorder, open_session
-from pop3spec.target import Account, Address, Target
+from pop3spec.target import Account, Address, Target, load_profile
 from servers.registry import SERVERS
 from servers.running import LeftOutError
 
@@ -263,7 +263,7 @@ def test_a_run_leaves_the_mail_in_a_real_server_as_it_is(name: str, tmp_path: Pa
     except LeftOutError as problem:
         pytest.skip(f"{name}: {problem}")
     try:
-        kind, _, template = running.maildrop.partition(":")
+        kind, _, template = (load_profile(running.profile).maildrop or "").partition(":")
         box = Path(template.replace("{user}", "alice"))
         if kind == "mbox":
             stamp = b"From somebody@example.org Thu Jan  1 00:00:00 2026\n"

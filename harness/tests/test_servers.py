@@ -11,17 +11,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import yaml
 
 from pop3spec.target import load_profile
 from servers import __main__ as command_line
 from servers import environments, judge, processes, repeat, roots, slots, together
 from servers.registry import SERVERS
 from servers.running import (
+    TEMPLATES,
     Account,
     LeftOutError,
     Running,
@@ -30,7 +29,7 @@ from servers.running import (
     address_in,
     long_accounts,
     new_accounts,
-    profile_text,
+    restart_command,
     write_profile,
 )
 
@@ -63,21 +62,21 @@ class Sleeping:
         processes.start(state, ["sleep", "60"])
         if self.problem is not None:
             raise self.problem
-        return write_profile(running(profile=state / "profile.yaml"))
+        return write_profile("popa3d", running(profile=state / "profile.yaml"))
 
     def down(self, state: Path) -> None:
         processes.give_back(state)
 
 
-def running(profile: Path, tls: bool = False) -> Running:
+def running(profile: Path) -> Running:
+    ports = ("port", "tls_port", "imap_port", "lmtp_port")
     return Running(
-        address="127.0.0.1:1110",
-        tls_address="127.0.0.1:1995" if tls else None,
+        host="127.0.0.1",
+        ports={name: number for number, name in enumerate(ports, 1110)},
         accounts=(Account("alice", "p: 'q' #\"r\""), Account("bob", "12345678")),
-        maildrop="maildir:/tmp/a b/{user}",
-        ca=Path("/tmp/ca.pem") if tls else None,
         profile=profile,
         version="1.0",
+        sasl_accounts=long_accounts(),
     )
 
 
@@ -89,49 +88,43 @@ def test_every_module_offers_the_same(server: Server) -> None:
     assert callable(server.down)
 
 
-def test_a_profile_reads_back_as_what_was_said() -> None:
-    profile = yaml.safe_load(profile_text(running(Path("profile.yaml"), tls=True)))
+@pytest.mark.parametrize("name", SERVERS)
+def test_the_profile_of_each_server_says_how_to_reach_and_to_fill_it(
+    name: str, tmp_path: Path
+) -> None:
+    state = tmp_path / 'a "b" $c'
+    state.mkdir()
+    mine = running(state / "profile.yaml")
 
-    assert profile == {
-        "target": "127.0.0.1:1110",
-        "tls-target": "127.0.0.1:1995",
-        "ca": "/tmp/ca.pem",
-        "tls-name": "localhost",
-        "maildrop": "maildir:/tmp/a b/{user}",
-        "accounts": [
-            {"user": "alice", "password": "p: 'q' #\"r\""},
-            {"user": "bob", "password": "12345678"},
-        ],
-        "timeouts": {"connect": "15s", "login": "30s", "reply": "6s"},
-    }
+    profile = load_profile(write_profile(name, mine).profile)
 
-
-def test_a_profile_without_tls_does_not_mention_it() -> None:
-    text = profile_text(running(Path("profile.yaml")))
-
-    assert "tls" not in text
-    assert "ca:" not in text
-
-
-def test_a_profile_names_the_hook_that_restarts_its_server(tmp_path: Path) -> None:
-    restart = ("env", "A=b c", "python", "-m", "servers")
-    mine = replace(running(tmp_path / "profile.yaml"), restart=restart)
-
-    profile = load_profile(write_profile(mine).profile)
-
-    assert profile.hooks.restart == restart
+    assert str(profile.target) == mine.address
     assert address_in(mine.profile) == ("127.0.0.1", 1110)
+    told = [(each.user, each.password) for each in profile.accounts]
+    assert told == [(each.user, each.password) for each in mine.accounts]
+    kind, _, place = (profile.maildrop or "").partition(":")
+    wanted = {"maildir": f"{state}/mail/{{user}}", "mbox": f"{state}/mail/{{user}}"}
+    assert place == {**wanted, "imap": "//127.0.0.1:1112", "none": ""}[kind]
+    if profile.tls_target is not None:
+        assert str(profile.tls_target) == "127.0.0.1:1111"
+        assert profile.ca == str(state / "tls" / "ca.pem")
+    assert profile.hooks.restart in ((), restart_command(name, state))
+    assert mine.profile.stat().st_mode & 0o077 == 0
+
+
+def test_there_is_a_profile_for_each_server_and_no_other() -> None:
+    assert {path.stem for path in TEMPLATES.iterdir()} == set(SERVERS)
 
 
 def test_a_profile_has_the_longest_accounts_for_plain_alone(tmp_path: Path) -> None:
-    long = long_accounts()
-    mine = replace(running(tmp_path / "profile.yaml"), sasl_accounts=long)
+    mine = running(tmp_path / "profile.yaml")
 
-    profile = load_profile(write_profile(mine).profile)
+    profile = load_profile(write_profile("dovecot", mine).profile)
 
     told = [(each.user, each.password, each.mechanisms) for each in profile.sasl_accounts]
-    assert told == [(each.user, each.password, ("PLAIN",)) for each in long]
-    assert (len(long[0].user), len(long[1].password)) == (255, 255)
+    assert told == [(each.user, each.password, ("PLAIN",)) for each in mine.sasl_accounts]
+    longest = mine.sasl_accounts
+    assert (len(longest[0].user), len(longest[1].password)) == (255, 255)
 
 
 def test_whoever_restarts_a_server_ends_its_processes_and_not_those_that_asked(
