@@ -201,6 +201,7 @@ def _target(
         timeouts = replace(timeouts, reply=reply)
     return Target(
         address=place.address,
+        version=profile.version or "",
         tls_address=tls_address,
         accounts=_accounts(given, profile, place, environ),
         transports=transports,

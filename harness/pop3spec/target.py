@@ -183,6 +183,9 @@ class Profile:
     """A target profile: what the options can say, and known deviations, in YAML."""
 
     target: str | None = field(default=None, metadata=key("host:port, or a pop3:// URL."))
+    version: str | None = field(
+        default=None, metadata=key("Which version of the server this is; every report says so.")
+    )
     tls_target: str | None = field(
         default=None, metadata=key("host:port of the implicit-TLS port of the same server.")
     )
@@ -255,6 +258,7 @@ class Target:
     max_failed_logins: int | None = 3
     pid_file: Path | None = None
     hooks: Hooks = Hooks()
+    version: str = ""
 
     def address_for(self, transport: Transport) -> Address:
         """Where to connect for a transport; TargetError where there is no such port."""

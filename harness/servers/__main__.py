@@ -11,8 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
+from pop3spec.yamlfile import YamlError
 from servers import roots, slots
 from servers.judge import FAILED, judge, line, table
+from servers.record import put_on_record
 from servers.registry import SERVERS
 from servers.repeat import flips, is_comparable, read, repeat
 from servers.roots import cache_of
@@ -32,6 +34,8 @@ def up(options: argparse.Namespace) -> int:
     for server in options.servers:
         forget_installation(server, options)
         running = slots.bring_up(server, options.state_dir)
+        if options.known:
+            put_on_record(server.NAME, running.profile)
         print(f"{server.NAME} {running.version} on {running.address}; profile {running.profile}")
     return 0
 
@@ -69,7 +73,7 @@ def judge_some(options: argparse.Namespace) -> int:
     judged = []
     for server in options.servers:
         forget_installation(server, options)
-        judged.append(judge(server, options.state_dir, options.pytest_options))
+        judged.append(judge(server, options.state_dir, options.pytest_options, known=options.known))
     print("", *map(line, judged), sep="\n")
     if len(judged) == 1:
         return judged[0].exit_code or 0
@@ -100,7 +104,7 @@ def repeat_one(options: argparse.Namespace) -> int:
 
 
 def together(options: argparse.Namespace) -> int:
-    """Judge some servers side by side; 1 where pop3spec itself failed."""
+    """Judge some side by side; 1 where pop3spec failed, or found what is not adjudicated."""
     print(PROMISE.format(cache=cache_of("")), flush=True)
     names = [server.NAME for server in options.servers]
     several = list(judge_together(names, options.pytest_options, options.within))
@@ -108,7 +112,7 @@ def together(options: argparse.Namespace) -> int:
         if told.is_broken:
             print(f"\n{told.name}: the last that was written:", tail(told), sep="\n")
     print("", *(told.line for told in several), sep="\n")
-    return 1 if any(told.is_broken for told in several) else 0
+    return 1 if any(told.is_broken or told.has_news for told in several) else 0
 
 
 def forget_installation(server: Server, options: argparse.Namespace) -> None:
@@ -138,6 +142,11 @@ def parser() -> argparse.ArgumentParser:
     it.add_argument("command", choices=COMMANDS, help="what to do; `all` is `judge all`")
     it.add_argument("name", nargs="?", type=names, help="which server, or several: a,b; or all")
     it.add_argument("--state-dir", type=Path, help="where its state goes (a temporary directory)")
+    it.add_argument(
+        "--known",
+        action="store_true",
+        help="put what was adjudicated into the profile, as known deviations (up, judge, all)",
+    )
     it.add_argument("--fresh", action="store_true", help="forget the cached installation")
     it.add_argument("--times", type=positive, default=10, help="repetitions of `repeat` (10)")
     it.add_argument(
@@ -184,6 +193,8 @@ def read_options(words: Sequence[str]) -> argparse.Namespace:
         it.error(f"{command} takes one server")
     else:
         options.servers = [SERVERS[name] for name in options.name]
+    if options.known and command not in ("up", "judge", "all"):
+        it.error("--known is for up, judge and all")
     if options.state_dir is not None:
         if len(options.servers) != 1 or command in ("repeat", "together"):
             it.error("--state-dir is for one server that is judged once")
@@ -203,7 +214,7 @@ def main(words: Sequence[str]) -> int:
     except LeftOutError as problem:
         print(f"{options.servers[0].NAME}: left out: {problem}")
         return 0
-    except (ServerFailedError, OSError) as problem:
+    except (ServerFailedError, YamlError, OSError) as problem:
         name = options.servers[0].NAME if len(options.servers) == 1 else options.command
         print(f"{name}: {problem}", file=sys.stderr)
         return FAILED

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from servers import slots
+from pop3spec.yamlfile import YamlError
+from servers import record, slots
 from servers.processes import adopt
 from servers.running import LeftOutError, Running, Server, ServerFailedError
 
@@ -19,6 +20,7 @@ REPORT_DIR = "--report-dir"
 # Verdicts of either kind, or a target that died on the way: the server was judged.
 JUDGED = frozenset({0, 1, 6})
 FAILED = 3
+NEWS = "not adjudicated: "
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Judged:
     """How the suite ended on one server; no exit code means that it was left out.
 
     `rules` counts the rules by their verdict, `results` is what the suite wrote, if it did.
+    `news` are the rules that failed and that nobody has judged to be broken by this server.
     """
 
     name: str
@@ -35,6 +38,7 @@ class Judged:
     note: str = ""
     rules: Mapping[str, int] = field(default_factory=dict)
     results: Path | None = None
+    news: tuple[str, ...] = ()
 
     @property
     def is_accounted_for(self) -> bool:
@@ -42,25 +46,35 @@ class Judged:
         return self.exit_code is None or self.exit_code in JUDGED
 
 
-def judge(server: Server, state: Path | None, options: Sequence[str]) -> Judged:
-    """Start a server, judge it, end it; what fails on the way is in the value."""
+def judge(
+    server: Server, state: Path | None, options: Sequence[str], *, known: bool = False
+) -> Judged:
+    """Start a server, judge it, end it; what fails on the way is in the value.
+
+    With `known` its profile has what was adjudicated as known deviations.
+    """
     began = time.monotonic()
     version, exit_code, note, rules, results = "", None, "", Counter[str](), None
+    news: tuple[str, ...] = ()
     try:
         with slots.borrowed(server, state) as running:
             version = running.version
+            if known:
+                record.put_on_record(server.NAME, running.profile)
             command = pytest_command(server.NAME, running.profile, options)
             exit_code = run_suite(command, running)
             written = report_directory(command) / "results.json"
             scenarios, rules = counts(written, newer_than=running.profile)
             results = written if scenarios else None
-            note = in_words(scenarios)
+            news = record.unadjudicated(server.NAME, failed(results)) if results else ()
+            note = in_words(scenarios) + f"; {NEWS}{', '.join(news)}" * bool(news)
     except LeftOutError as problem:
         note = f"left out: {problem}"
-    except (ServerFailedError, OSError) as problem:
+    except (ServerFailedError, YamlError, OSError) as problem:
         what = "was not judged to the end" if version else "did not come up"
         exit_code, note = FAILED, f"{what}: {problem}"
-    return Judged(server.NAME, version, exit_code, time.monotonic() - began, note, rules, results)
+    seconds = time.monotonic() - began
+    return Judged(server.NAME, version, exit_code, seconds, note, rules, results, news)
 
 
 def run_suite(command: Sequence[str], running: Running) -> int:
@@ -122,6 +136,12 @@ def counts(results: Path, newer_than: Path) -> tuple[Counter[str], Counter[str]]
         return scenarios, Counter(each["verdict"] for each in data["rules"])
     except (OSError, ValueError, KeyError, TypeError):
         return Counter(), Counter()
+
+
+def failed(results: Path) -> list[str]:
+    """The rules that failed, by their ids."""
+    data = json.loads(results.read_text(encoding="utf-8"))
+    return [rule["id"] for rule in data["rules"] if rule["verdict"] == "fail"]
 
 
 def in_words(scenarios: Mapping[str, int]) -> str:

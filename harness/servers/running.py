@@ -96,6 +96,7 @@ def profile_text(template: str, running: Running) -> str:
     state = running.profile.parent
     values = {
         "host": running.host,
+        "version": _quoted(running.version),
         "state": _quoted(str(state)),
         "restart": json.dumps(shlex.join(restart_command(template, state))),
         "accounts": _flow(account_entry(account) for account in running.accounts),

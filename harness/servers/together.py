@@ -1,8 +1,8 @@
 """Judge several servers side by side, each by a process of its own; for CI.
 
 A server mostly makes its client wait, so several take little longer than the slowest one. What
-a server does wrong, and what a busy machine leaves undone, is said and is no failure;
-what fails is pop3spec.
+a server is known to do wrong, and what a busy machine leaves undone, is said and is no failure.
+What fails is pop3spec: where it breaks down, and where it finds what nobody has adjudicated.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO
 
-from servers.judge import FAILED, JUDGED
+from servers.judge import FAILED, JUDGED, NEWS
 
 # Nothing was judged: on a machine that is too busy everything may be blocked.
 NOTHING = 5
@@ -48,6 +48,11 @@ class Told:
     def may_come_up(self) -> bool:
         """The server did not, which may be for lack of time."""
         return self.code == FAILED and DID_NOT_COME_UP in self.line
+
+    @property
+    def has_news(self) -> bool:
+        """A rule failed that nobody has judged to be broken by this server."""
+        return NEWS in self.line
 
     @property
     def is_broken(self) -> bool:

@@ -230,6 +230,30 @@ def test_what_is_not_adjudicated_is_shown_so_and_what_is_in_vain_is_told(runs: P
     assert "stale: gamma is adjudicated, and there are no results of it" in ended.text
 
 
+def test_what_is_seen_sometimes_stands_on_the_page_of_a_rule_that_held(runs: Path) -> None:
+    judged(runs, "alpha", JUDGEMENT.replace(MUST, OTHER) + "    sometimes: yes\n")
+
+    ended = built(runs)
+
+    text = page(runs, f"rules/{OTHER}.html")
+    assert "Not seen in this run" in text
+    assert "a dot is doubled" in text
+    assert "stale" not in ended.text
+
+
+def test_the_version_is_that_of_the_run_and_another_one_is_told(runs: Path) -> None:
+    judged(runs, "alpha", JUDGEMENT)
+    results = runs / "reports" / "servers" / "alpha" / "results.json"
+    data = json.loads(results.read_text())
+    data["target"]["version"] = "3.3"
+    results.write_text(json.dumps(data))
+
+    ended = built(runs)
+
+    assert "alpha 3.3" in page(runs, "alpha/index.html")
+    assert "outdated: alpha 3.3 was judged, and 3.2 adjudicated" in ended.text
+
+
 def test_errata_have_a_page_and_stand_with_their_rule(runs: Path) -> None:
     (runs / "reports" / "gallery").mkdir()
     (runs / "reports" / "gallery" / "errata.yaml").write_text(

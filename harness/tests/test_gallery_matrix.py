@@ -17,8 +17,11 @@ RULES = register().rules
 UNTRIED = replace(BLOCKED, exercised=())
 
 
-def server(name: str, *rows: ScenarioRow, judged: str = "", **facts: Any) -> Server:
-    judgements = (Judgement(judged, "RETR 1 -> +OK", "it has to"),) if judged else ()
+def server(
+    name: str, *rows: ScenarioRow, judged: str = "", sometimes: bool = False, **facts: Any
+) -> Server:
+    judgement = Judgement(judged, "RETR 1 -> +OK", "it has to", sometimes=sometimes)
+    judgements = (judgement,) if judged else ()
     return Server(name, results(*rows, **facts), Adjudication(name, judgements=judgements))
 
 
@@ -122,3 +125,10 @@ def test_what_nobody_has_adjudicated_and_what_is_adjudicated_in_vain_is_told() -
     assert sorted(found.unadjudicated) == [("open", PRACTICE), ("open", MUST)]
     assert list(found.stale) == [("stale", MUST)]
     assert cells(found)["stale"].judgements == ()
+
+
+def test_what_depends_on_the_moment_is_told_where_a_run_does_not_show_it() -> None:
+    found = of(server("calm", PASS, judged=MUST, sometimes=True))
+
+    assert list(found.stale) == []
+    assert [each.exchange for each in cells(found)["calm"].judgements] == ["RETR 1 -> +OK"]

@@ -1,6 +1,7 @@
 """Known deviations from end to end: the terminal, JUnit, results.json and the exit code."""
 
 import datetime
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -108,6 +109,17 @@ def test_a_record_is_shown_as_known_or_stale_or_says_nothing(
     assert ("known)" in run.ended.text) is bool(known)
     is_stale = code == 1 and not faults
     assert (f"{STATE} in own::early is stale" in run.ended.text) is is_stale
+
+
+def test_the_version_in_a_profile_stands_in_the_results_and_on_the_page(tmp_path: Path) -> None:
+    (tmp_path / "profile.yaml").write_text("version: maild 3.3\n")
+
+    run = judge(tmp_path, "--target-profile=profile.yaml", "-k", "early")
+
+    assert run.ended.code == 0, run.ended.text
+    results = json.loads((tmp_path / "reports" / "results.json").read_text())
+    assert results["target"]["version"] == "maild 3.3"
+    assert "maild 3.3" in (tmp_path / "reports" / "index.html").read_text()
 
 
 def test_a_finding_beside_a_known_one_is_told_and_the_known_one_is_marked(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from pop3spec.target import load_profile
 from servers import __main__ as command_line
-from servers import environments, judge, processes, repeat, roots, slots, together
+from servers import environments, judge, processes, record, repeat, roots, slots, together
 from servers.registry import SERVERS
 from servers.running import (
     TEMPLATES,
@@ -283,6 +283,25 @@ def test_judging_hands_on_the_options_and_the_exit_code(tmp_path: Path) -> None:
     assert not judged.is_accounted_for
 
 
+@pytest.mark.parametrize("name", SERVERS)
+def test_what_is_adjudicated_can_be_put_into_the_profile(name: str, tmp_path: Path) -> None:
+    mine = write_profile(name, running(tmp_path / "profile.yaml"))
+
+    record.put_on_record(name, mine.profile)
+
+    known = load_profile(mine.profile).known_deviations
+    judged = record.judgements(name)
+    assert {each.rule for each in known} == {each.rule for each in judged if not each.sometimes}
+    assert known[0].why == " ".join(judged[0].because.split())
+
+
+def test_a_breach_that_nobody_judged_is_news() -> None:
+    [known, *_] = record.judgements("popa3d")
+
+    assert record.unadjudicated("popa3d", [known.rule, "rfc1939-6-quit"]) == ("rfc1939-6-quit",)
+    assert record.unadjudicated("nobody", [known.rule]) == (known.rule,)
+
+
 def test_counts_are_those_of_this_run(tmp_path: Path) -> None:
     profile, results = tmp_path / "profile.yaml", tmp_path / "results.json"
     results.write_text(json.dumps(verdicts(scenarios="pass fail pass", rules="fail warn")))
@@ -377,14 +396,17 @@ if name == "late" and not place.exists():
     sys.exit(3)
 if name == "crashes":
     raise RuntimeError
+if name == "news":
+    print("news 1.0: 1 fail; not adjudicated: rfc1939-6-quit; exit code 1; 9 s")
+    sys.exit(1)
 code = {"left": 0, "blocked": 5, "usage": 4}.get(name, 1)
 print("left: left out: needs root" if name == "left" else f"{name} 1.0: 1 fail; exit code {code}")
 sys.exit(code)
 """
 
 
-def test_side_by_side_only_pop3spec_itself_can_fail(tmp_path: Path) -> None:
-    names = ["popa3d", "left", "blocked", "slow", "late", "crashes", "usage"]
+def test_side_by_side_only_pop3spec_and_what_nobody_adjudicated_can_fail(tmp_path: Path) -> None:
+    names = ["popa3d", "left", "blocked", "slow", "late", "news", "crashes", "usage"]
     prefix = (sys.executable, "-c", JUDGING)
 
     several = list(together.judge_together(names, [str(tmp_path / "late")], 5, prefix))
@@ -395,11 +417,13 @@ def test_side_by_side_only_pop3spec_itself_can_fail(tmp_path: Path) -> None:
         "blocked": "blocked 1.0: 1 fail; exit code 5",
         "slow": "slow: not done in time",
         "late": "late 1.0: 1 fail; exit code 1",
+        "news": "news 1.0: 1 fail; not adjudicated: rfc1939-6-quit; exit code 1; 9 s",
         "crashes": "crashes: ended with exit code 1, no line",
         "usage": "usage 1.0: 1 fail; exit code 4",
     }
     assert [told.name for told in several if told.is_broken] == ["crashes", "usage"]
-    assert "RuntimeError" in together.tail(several[5])
+    assert [told.name for told in several if told.has_news] == ["news"]
+    assert "RuntimeError" in together.tail(several[6])
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -473,6 +497,7 @@ def test_the_command_line_names_servers_and_options(
         ["judge", "popa3d,cyrrus"],
         ["repeat", "voidpop", "--state-dir=/tmp/x"],
         ["repeat", "voidpop", "--times=0"],
+        ["repeat", "voidpop", "--known"],
     ],
     ids=lambda value: " ".join(value),
 )

@@ -55,6 +55,9 @@ class Judgement:
     exchange: str = field(metadata=key("what was sent and what came, in one line"))
     because: str = field(metadata=key("why the RFC makes it a violation"))
     clients: str = field(default="", metadata=key("who suffers from it, and how"))
+    sometimes: bool = field(
+        default=False, metadata=key("it depends on the moment, so that a run may not show it")
+    )
 
 
 @dataclass(frozen=True)

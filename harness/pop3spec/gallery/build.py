@@ -153,6 +153,12 @@ def said(gallery: Gallery) -> Iterator[str]:
         yield f"stale: {rule} is adjudicated, and the results of {name} do not show it broken"
     for name in gallery.strangers:
         yield f"stale: {name} is adjudicated, and there are no results of it"
+    for server in matrix.outdated:
+        adjudicated = server.adjudication.version
+        yield (
+            f"outdated: {server.name} {server.version} was judged, and {adjudicated} adjudicated; "
+            "look at the judgements again"
+        )
     for server in gallery.older:
         yield f"older: {server.name} was judged by {by_whom(server)}; run it again"
     counts = Counter(name for name, _ in matrix.unadjudicated)

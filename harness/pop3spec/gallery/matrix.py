@@ -37,7 +37,8 @@ class Server:
     @property
     def version(self) -> str:
         """The version that was judged, '' where nobody says it."""
-        return one_line(self.adjudication.version, 60)
+        told = self.results.target.get("version") or self.adjudication.version
+        return one_line(str(told), 60)
 
     @property
     def label(self) -> str:
@@ -69,7 +70,8 @@ class Cell:
 
     `transcript` is the address of the conversation that shows a breach best, `article` that of
     the whole breach, both from the gallery's own directory. `shown` are the scenarios that
-    broke it, `reasons` say why it could not be tried.
+    broke it, `reasons` say why it could not be tried. `judgements` on a rule that is not broken
+    are about other runs.
     `is_listed` is false where the rules of that run did not have this one.
     """
 
@@ -186,7 +188,7 @@ class Matrix:
 
     @property
     def stale(self) -> Iterator[tuple[str, str]]:
-        """Server and rule of each judgement on what the results do not show broken."""
+        """Server and rule of each judgement on what the results should show broken, and do not."""
         broken = {
             (cell.server.name, line.rule.id)
             for line in self.lines
@@ -194,9 +196,18 @@ class Matrix:
             if cell.is_broken
         }
         for server in self.servers:
-            for rule in server.adjudication.by_rule:
-                if (server.name, rule) not in broken:
+            for rule, judgements in server.adjudication.by_rule.items():
+                is_always_seen = not all(judgement.sometimes for judgement in judgements)
+                if is_always_seen and (server.name, rule) not in broken:
                     yield server.name, rule
+
+    @property
+    def outdated(self) -> Iterator[Server]:
+        """The servers of which another version was adjudicated than judged."""
+        for server in self.servers:
+            adjudicated = server.adjudication.version
+            if adjudicated and one_line(adjudicated, 60) != server.version:
+                yield server
 
     @property
     def days(self) -> tuple[datetime, datetime]:
@@ -283,8 +294,13 @@ class _Column:
             article=f"{self.server.report}#{place}" if is_broken and id in self.best else "",
             shown=self.shown.get(id, ()) if is_broken else (),
             reasons=self._reasons(row),
-            judgements=tuple(self.server.adjudication.by_rule.get(id, ())) if is_broken else (),
+            judgements=tuple(self._judgements(id, is_broken=is_broken)),
         )
+
+    def _judgements(self, id: str, *, is_broken: bool) -> Iterator[Judgement]:
+        for judgement in self.server.adjudication.by_rule.get(id, ()):
+            if is_broken or judgement.sometimes:
+                yield judgement
 
     def topics(self, id: str) -> list[str]:
         row = self.rules.get(id)

@@ -82,6 +82,7 @@ def _results(state: State) -> Results:
     return state.tally.results(
         target={
             "address": state.target_name,
+            **({"version": target.version} if target is not None and target.version else {}),
             **state.observed,
             "other_runs": state.other_runs,
         },
