@@ -69,7 +69,11 @@ EVENTS {{
 }}
 """
 
+# Its store and its databases outlive the root, so that a server that is started again has its mail.
+KEPT = {"/var/lib/cyrus": "lib", "/var/spool/cyrus": "spool"}
+
 PREPARE = f"""\
+install -d -o cyrus -g mail -m 750 {" ".join(KEPT)} /var/spool/cyrus/mail
 install -o cyrus -m 600 {certificates.KEY} /etc/cyrus.key
 install -o cyrus -m 644 {certificates.CERTIFICATE} /etc/cyrus.pem
 install -d -o cyrus -g mail /run/cyrus /run/cyrus/proc /run/cyrus/lock /run/cyrus/socket
@@ -89,7 +93,9 @@ def up(state: Path) -> Running:
     accounts = new_accounts()
     port, tls_port, imap_port = free_ports(3, HOST)
     tls = state / "tls"
-    tls.mkdir()
+    binds = {place: state / name for place, name in KEPT.items()} | {certificates.PLACE: tls}
+    for directory in binds.values():
+        directory.mkdir()
     plan = Plan(
         command=("/usr/sbin/cyrmaster",),
         files={
@@ -98,7 +104,7 @@ def up(state: Path) -> Running:
                 host=HOST, port=port, tls_port=tls_port, imap_port=imap_port
             ),
         },
-        binds={certificates.PLACE: tls},
+        binds=binds,
         prepare=certificates.MAKE_CERTIFICATE + PREPARE + _passwords(accounts),
     )
     enter(RECIPE, state, plan)

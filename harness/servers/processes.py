@@ -5,6 +5,7 @@ its start time, so that a number that was given away again is never hit.
 """
 
 import contextlib
+import errno
 import json
 import os
 import select
@@ -129,10 +130,16 @@ def give_back(state: Path) -> None:
         return
     for process in remembered(state):
         end(process)
-    # Somebody else may be at it as well: whoever removes a file, it gets less.
+    deadline = time.monotonic() + GONE_WITHIN
     while state.is_dir():
-        with contextlib.suppress(FileNotFoundError):
+        try:
             shutil.rmtree(state)
+        except FileNotFoundError:
+            pass  # somebody else removes it as well, and it gets less
+        except OSError as problem:
+            # Somebody puts mail into it, and soon has nothing left to put it into.
+            if problem.errno != errno.ENOTEMPTY or time.monotonic() > deadline:
+                raise
 
 
 def end_all_but_callers(state: Path) -> None:

@@ -127,7 +127,7 @@ def test_every_option_that_is_named_exists() -> None:
     names = ("serve", "rules", "diff", "accept", "report", "certify", "verify", "gallery")
     commands_help = "".join(here(home(), name, "--help").text for name in names)
     others = options_of(commands_help) | {"option", "collect-only", "notest"}
-    others |= {"state-dir", "fresh", "times", "serial", "within"}
+    others |= {"state-dir", "fresh", "times", "serial", "within", "known"}
     others |= {"color", "dist", "tx", "rsyncdir"}
 
     for document in DOCUMENTS:

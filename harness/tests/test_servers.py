@@ -1,5 +1,6 @@
 """The machinery around real servers; installing them is tried by running them."""
 
+import errno
 import hashlib
 import hmac
 import http.client
@@ -187,6 +188,25 @@ def test_a_directory_of_somebody_else_is_neither_taken_nor_removed(tmp_path: Pat
     processes.give_back(tmp_path)
 
     assert (tmp_path / "letter").exists()
+
+
+def test_a_directory_that_still_gets_mail_is_removed_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = processes.take(tmp_path / "state")
+    remove, tries = shutil.rmtree, []
+
+    def removes(path: Path) -> None:
+        tries.append(path)
+        if len(tries) == 1:
+            raise OSError(errno.ENOTEMPTY, "Directory not empty", str(path))
+        remove(path)
+
+    monkeypatch.setattr(shutil, "rmtree", removes)
+    processes.give_back(state)
+
+    assert len(tries) == 2
+    assert not state.exists()
 
 
 def test_the_next_up_ends_what_a_killed_run_left() -> None:
