@@ -281,7 +281,11 @@ class Connection:
 
     def listen(self, seconds: float) -> None:
         """Give the server a moment, and keep what it says in it for whoever reads next."""
-        self._wait(seconds)
+        deadline = time.monotonic() + seconds
+        # TLS may have something to read that is no octet of POP3.
+        while not self._reader.size and self._end is None:
+            if not self._wait(deadline - time.monotonic()):
+                return
 
     def unasked(self, timeout: float = 0.0) -> Arrival | None:
         """What is there although nothing was asked, None if there is nothing."""

@@ -362,6 +362,21 @@ FRAMING = [
     ),
     case(
         "rfc1939-3-nothing-unasked",
+        "a line that came while CAPA was on its way",
+        BROKEN,
+        HELLO,
+        said("CAPA", "+OK hello again", ("+OK here is the list", "TOP")),
+    ),
+    case(
+        "rfc1939-3-nothing-unasked",
+        "the reply to an earlier command, before that to CAPA",
+        NOTHING,
+        HELLO,
+        unanswered("NOOP"),
+        said("CAPA", "+OK", ("+OK here is the list", "TOP")),
+    ),
+    case(
+        "rfc1939-3-nothing-unasked",
         "a reply that is late",
         NOTHING,
         *LOGIN,

@@ -283,7 +283,7 @@ class History:
             changes |= self._sasl(exchange)
         if exchange.kind is Kind.GREETING and exchange.reply is not None:
             changes["greeting"] = exchange.reply.status_line
-        if self._is_surplus(exchange) or may_go_on(exchange):
+        if self._is_surplus(exchange) or may_go_on(exchange) or answers_twice(exchange):
             changes["is_out_of_step"] = True
         overdue = exchange.end in (End.TIMEOUT, End.TOO_LONG) and exchange.kind is not Kind.CLOSE
         if exchange.deliberate or overdue:
@@ -509,6 +509,20 @@ def may_go_on(exchange: Exchange) -> bool:
         and not exchange.reply.is_multiline
         and not _SCAN_LISTING.match(exchange.reply.status_line)
     )
+
+
+def answers_twice(exchange: Exchange) -> bool:
+    """The list of capabilities begins with a status line: a line that nobody asked for came first.
+
+    Such as a second greeting inside TLS that was late.
+    """
+    reply = exchange.reply
+    if exchange.keyword != "CAPA" or reply is None or reply.payload is None:
+        return False
+    return reply.is_ok and _STATUS_LINE.match(reply.payload) is not None
+
+
+_STATUS_LINE = re.compile(rb"\+OK[ \r]")
 
 
 def may_be_parting(exchange: Exchange, before: History) -> bool:
