@@ -309,6 +309,7 @@ class _Run:
             outcome,
             self._again or self._is_unsure(outcome),
             is_lost=all(map(self._is_of_a_loss, outcome.findings)),
+            is_cut=all(map(self._is_of_a_cut, outcome.findings)),
             is_crowded=self._is_crowded,
             is_limited=self._has_limit,
         )
@@ -327,6 +328,12 @@ class _Run:
         if finding.exchange is None:
             return False
         return self._recorder.transcript[finding.exchange].reply is None
+
+    def _is_of_a_cut(self, finding: Finding) -> bool:
+        """It says no more than that the connection ended."""
+        if finding.exchange is None or not self._is_of_a_loss(finding):
+            return False
+        return self._recorder.transcript[finding.exchange].is_closed
 
     def _other_run(self) -> str:
         """The sentence about another run that is in the same maildrop, '' for none.

@@ -31,7 +31,8 @@ class Attempt:
     `is_lost`: nothing was seen but that the target gave no answer, which says nothing where
     it is gone. `is_crowded`: it turned a client away, perhaps for those that were there.
     `is_in_vain`: nothing was tried, since others waited for the same again and again.
-    `is_limited`: a client was turned away for another one of the same test.
+    `is_limited`: a client was turned away for another one of the same test. `is_cut`: nothing
+    was seen but that the target ended the connection, perhaps with those of others.
     """
 
     outcome: Outcome
@@ -40,12 +41,18 @@ class Attempt:
     is_crowded: bool = False
     is_in_vain: bool = False
     is_limited: bool = False
+    is_cut: bool = False
 
     @property
     def cause(self) -> str:
-        """What made it ask: the rules that were broken, else why it was blocked."""
-        rules = sorted({finding.rule for finding in self.outcome.findings})
-        return " ".join(rules) or self.outcome.detail
+        """What made it ask: the rules that were broken, else why it was blocked.
+
+        Of connections that ended also where: who trips a process that serves several takes
+        others with it, which broke nothing.
+        """
+        findings = self.outcome.findings
+        told = {f"{each.rule}: {each.got}" if self.is_cut else each.rule for each in findings}
+        return " ".join(sorted(told)) or self.outcome.detail
 
 
 @dataclass

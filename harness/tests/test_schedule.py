@@ -1,6 +1,7 @@
 """Tests side by side: how many, on which accounts, in which order, and how they end."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ import pytest
 from pop3spec.accounts import AccountPool, Mailbox
 from pop3spec.schedule import Attempt, Job, Scheduler, settled
 from pop3spec.target import Account
-from pop3spec.verdict import Outcome, Verdict
+from pop3spec.verdict import Finding, Outcome, Verdict
 
 PATIENCE = 10.0
 PASSED = Outcome(Verdict.PASS)
@@ -313,6 +314,26 @@ def test_second_looks_that_agree_three_times_are_not_repeated() -> None:
 
     assert [job.future.result(PATIENCE) for job in jobs] == [failed] * 10
     assert looks.count(True) == 3
+
+
+def test_connections_that_ended_are_looked_at_again_place_by_place() -> None:
+    looks: list[str] = []
+
+    def job(place: str) -> Job:
+        finding = Finding("rfc1939-3-stays-open", f"the connection closed, behind {place}", "")
+        failed = Outcome(Verdict.FAIL, place, (finding,))
+
+        def look(_: Mailbox | None, alone: bool) -> Attempt:
+            looks.extend([place] * alone)
+            return Attempt(failed, again=True, is_lost=True, is_cut=True)
+
+        return Job(look)
+
+    jobs = [job(place) for place in ("XQZJ", "RETR") for _ in range(5)]
+    Scheduler(pool(0), 2, waits_count=True).start(jobs)
+
+    assert [job.future.result(PATIENCE).verdict for job in jobs] == [Verdict.FAIL] * 10
+    assert Counter(looks) == {"XQZJ": 3, "RETR": 3}
 
 
 def test_a_lease_waits_for_a_mailbox_and_gives_it_back() -> None:

@@ -394,6 +394,8 @@ def stays_open(exchange: Exchange, before: History) -> Judgement:
     if _is_long_and_unknown(exchange if exchange.kind is Kind.COMMAND else before.last, before):
         return None
     where = f"instead of a reply to {exchange.keyword}" if exchange.sent else "unasked"
+    if not exchange.sent and before.last is not None and before.last.keyword:
+        where += f", behind {before.last.keyword}"
     if exchange.is_followed:
         where += ", or to a command behind it"
     return Broken(f"the connection closed {where}")
