@@ -24,6 +24,8 @@ class MaildirStore(Store):  # type: ignore[misc,unused-ignore]  # Store is Any t
     def __init__(self, database: Path, maildir: Path) -> None:
         """Open the store; what the Maildir holds is read at the first log-in."""
         super().__init__(database)
+        # What a machine that loses its power would lose is thrown away anyway.
+        self._conn.execute("PRAGMA synchronous = OFF")
         self.maildir = maildir
         self.row_of: dict[str, int] = {}
 
