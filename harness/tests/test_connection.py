@@ -339,6 +339,33 @@ def test_replies_are_read_through_tls(authority: trustme.CA, trusted: Tls) -> No
     assert something.partial == b"unasked"
 
 
+def test_a_moment_for_what_the_server_says_is_not_over_with_a_ticket_of_tls(
+    authority: trustme.CA, trusted: Tls
+) -> None:
+    context = secured(authority)
+    heard = threading.Event()
+
+    def talk(line: Line) -> None:
+        line.sock = context.wrap_socket(line.sock, server_side=True)
+        assert heard.wait(5.0)
+        line.say(b"+OK hello again\r\n")
+
+    with Scripted([talk]) as server:
+        client = opened(server)
+        client.start_tls(tls_context(trusted), "pop.example", 5.0)
+        begun = time.monotonic()
+        client.listen(0.2)
+        waited = time.monotonic() - begun
+        heard.set()
+        client.listen(5.0)
+        something = client.unasked()
+        client.close()
+
+    assert waited >= 0.19
+    assert something is not None
+    assert something.partial == b"+OK hello again\r\n"
+
+
 @pytest.mark.parametrize(
     ("is_told", "end"), [(True, End.CLOSED), (False, End.CLOSED_WITHOUT_ALERT)]
 )
