@@ -45,14 +45,9 @@ class Attempt:
 
     @property
     def cause(self) -> str:
-        """What made it ask: the rules that were broken, else why it was blocked.
-
-        Of connections that ended also where: who trips a process that serves several takes
-        others with it, which broke nothing.
-        """
-        findings = self.outcome.findings
-        told = {f"{each.rule}: {each.got}" if self.is_cut else each.rule for each in findings}
-        return " ".join(sorted(told)) or self.outcome.detail
+        """What made it ask: the rules that were broken, else why it was blocked."""
+        rules = sorted({finding.rule for finding in self.outcome.findings})
+        return " ".join(rules) or self.outcome.detail
 
 
 @dataclass
@@ -187,7 +182,13 @@ class Scheduler:
         self._again = looked
 
     def _is_known(self, first: Attempt) -> bool:
-        """What a second look would come to."""
+        """What a second look would come to.
+
+        Not of connections that ended: who trips a process that serves several takes others with
+        it, which broke nothing.
+        """
+        if first.is_cut and first.outcome.findings:
+            return False
         is_plain = bool(first.outcome.findings) and not first.is_lost
         return self._confirmed[first.cause] >= _ENOUGH or (is_plain and self._agreed >= _PLENTY)
 

@@ -377,6 +377,23 @@ FRAMING = [
     ),
     case(
         "rfc1939-3-nothing-unasked",
+        "the end of a message that had ended at a dot before",
+        BROKEN,
+        *LOGIN,
+        said("TOP 1 2", "+OK", ("Subject: dots", "")),
+        said("STAT", "."),
+    ),
+    case(
+        "rfc1939-3-status-indicator",
+        "the end of a message that had ended at a dot before",
+        NOTHING,
+        *LOGIN,
+        said("TOP 1 2", "+OK", ("Subject: dots", "")),
+        said("STAT", "."),
+    ),
+    case("rfc1939-3-status-indicator", "a dot for an answer", BROKEN, *LOGIN, said("STAT", ".")),
+    case(
+        "rfc1939-3-nothing-unasked",
         "a reply that is late",
         NOTHING,
         *LOGIN,

@@ -283,7 +283,7 @@ class History:
             changes |= self._sasl(exchange)
         if exchange.kind is Kind.GREETING and exchange.reply is not None:
             changes["greeting"] = exchange.reply.status_line
-        if self._is_surplus(exchange) or may_go_on(exchange) or answers_twice(exchange):
+        if self._is_surplus(exchange) or may_go_on(exchange) or comes_behind(exchange, self):
             changes["is_out_of_step"] = True
         overdue = exchange.end in (End.TIMEOUT, End.TOO_LONG) and exchange.kind is not Kind.CLOSE
         if exchange.deliberate or overdue:
@@ -511,15 +511,20 @@ def may_go_on(exchange: Exchange) -> bool:
     )
 
 
-def answers_twice(exchange: Exchange) -> bool:
-    """The list of capabilities begins with a status line: a line that nobody asked for came first.
+def comes_behind(exchange: Exchange, before: History) -> bool:
+    """The reply comes behind a line that nobody asked for, and that was late.
 
-    Such as a second greeting inside TLS that was late.
+    That is a list of capabilities that begins with a status line, where perhaps a server greets
+    again inside TLS; and a lone dot behind what had ended before, at a line that was not stuffed.
     """
     reply = exchange.reply
-    if exchange.keyword != "CAPA" or reply is None or reply.payload is None:
+    if reply is None:
         return False
-    return reply.is_ok and _STATUS_LINE.match(reply.payload) is not None
+    if reply.status_line == b".\r\n":
+        last = before.last.reply if before.last is not None else None
+        return last is not None and last.is_multiline
+    is_list = exchange.keyword == "CAPA" and reply.is_ok and reply.payload is not None
+    return is_list and _STATUS_LINE.match(reply.payload or b"") is not None
 
 
 _STATUS_LINE = re.compile(rb"\+OK[ \r]")

@@ -145,7 +145,7 @@ from pop3spec.rulebook.checks.tls import (
     recent_tls,
     stls_in_transaction,
 )
-from pop3spec.rulebook.history import History, answers_twice, may_go_on, says_shutdown
+from pop3spec.rulebook.history import History, comes_behind, may_go_on, says_shutdown
 from pop3spec.rulebook.judgement import Broken, Check, Held
 from pop3spec.transcript import Exchange, Kind
 
@@ -380,7 +380,7 @@ def judge(exchange: Exchange, before: History) -> list[tuple[str, Held | Broken]
         judgement = check(exchange, before)
         if judgement is not None:
             judged.append((rule, judgement))
-    if answers_twice(exchange):
+    if comes_behind(exchange, before):
         only = [(rule, found) for rule, found in judged if rule == "rfc1939-3-nothing-unasked"]
         return only if not before.is_out_of_step else []
     if before.is_out_of_step and not _is_the_rest(exchange, before):

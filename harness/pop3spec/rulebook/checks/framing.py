@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pop3spec.protocol.commands import COMMANDS, Argument, State
 from pop3spec.protocol.sasl import BASE64
 from pop3spec.rulebook.checks.tls import follows_stls
-from pop3spec.rulebook.history import SHORT_COMMAND, History, answers_twice, says_shutdown
+from pop3spec.rulebook.history import SHORT_COMMAND, History, comes_behind, says_shutdown
 from pop3spec.rulebook.judgement import (
     HELD,
     STATUS,
@@ -206,11 +206,11 @@ _CHALLENGE = re.compile(rb"\+ " + BASE64 + rb"\r\n")
 
 def nothing_unasked(exchange: Exchange, before: History) -> Judgement:
     """Nothing arrives while no command is outstanding."""
-    if answers_twice(exchange):
+    if comes_behind(exchange, before):
         if exchange.deliberate or before.illegal:
             return None  # perhaps the reply to an earlier command
         first = exchange.reply.status_line if exchange.reply is not None else b""
-        return Broken(f"{quote(first)} before the reply to CAPA")
+        return Broken(f"{quote(first)} before the reply to {exchange.keyword}")
     surplus = _surplus(exchange, before)
     if surplus is None:
         if before.last is None or exchange.kind not in (Kind.COMMAND, Kind.SILENCE, Kind.CLOSE):
