@@ -10,18 +10,21 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from types import MappingProxyType
 
-from pop3spec.accounts import AccountPool, Logins, Mailbox
+from pop3spec.accounts import AccountPool, Mailbox
 from pop3spec.connection import ConnectionFailed, connect, tls_context
 from pop3spec.hooks import run_hook
 from pop3spec.liveness import Liveness, Look
+from pop3spec.login_delay import MAX_LOGIN_DELAY, Logins
 from pop3spec.maildrop import Door, DoorError
 from pop3spec.masking import masker_for
+from pop3spec.opening import open_session
 from pop3spec.probe import Observed, probe
+from pop3spec.recorder import Recorder
+from pop3spec.refusals import SessionRefused
 from pop3spec.rulebook.rules import rulebook
 from pop3spec.runner import BACK_OFF, Judge
 from pop3spec.scenario import Scenario
 from pop3spec.schedule import Attempt, Job, Scheduler, settled
-from pop3spec.session import MAX_LOGIN_DELAY, Recorder, SessionRefused, open_session
 from pop3spec.settings import Settings
 from pop3spec.target import Account, Target, TargetError, Transport
 from pop3spec.transcript import Masker, render, shown_command

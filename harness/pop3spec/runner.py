@@ -15,14 +15,20 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from pop3spec.accounts import Logins, Mailbox
+from pop3spec.accounts import Mailbox
 from pop3spec.authentication import authenticate
 from pop3spec.connection import CertificateRejected, ConnectionFailed
 from pop3spec.expectations import Unmet, got_instead, unmet
+from pop3spec.harm import HarnessError
 from pop3spec.liveness import Liveness, cut_short, unanswered_in
+from pop3spec.login_delay import Logins
 from pop3spec.maildrop import Door, DoorError, OtherRunError, SeesOthers
+from pop3spec.opening import open_session
 from pop3spec.probe import PROBE_MESSAGE, Observed
-from pop3spec.protocol.commands import State, keyword
+from pop3spec.protocol.apop import apop_digest
+from pop3spec.protocol.commands import LOGIN, State, keyword
+from pop3spec.recorder import Recorder
+from pop3spec.refusals import SessionRefused, refusal
 from pop3spec.rulebook.checks import FRAMING_RULES, LENGTH_RULES
 from pop3spec.rulebook.history import Filling, History, body_of, is_unusual
 from pop3spec.rulebook.judgement import may_close
@@ -31,16 +37,7 @@ from pop3spec.rulebook.rules import rulebook
 from pop3spec.sasl import BEARER, Identity, begin, encoding
 from pop3spec.scenario import ClientClose, Observe, Scenario, Status, Step
 from pop3spec.schedule import Attempt
-from pop3spec.session import (
-    LOGIN,
-    HarnessError,
-    Recorder,
-    Session,
-    SessionRefused,
-    apop_digest,
-    open_session,
-    refusal,
-)
+from pop3spec.session import Session
 from pop3spec.target import Account, Target, TargetError, Transport
 from pop3spec.template import fill
 from pop3spec.transcript import End, Exchange, Kind, Masker, render, shown_command

@@ -14,6 +14,7 @@ from pop3spec.liveness import Liveness, Look
 from pop3spec.maildrop import DoorError
 from pop3spec.masking import masker_for
 from pop3spec.probe import Observed
+from pop3spec.protocol.apop import apop_digest
 from pop3spec.reference.door import MemoryDoor
 from pop3spec.reference.server import ReferenceServer
 from pop3spec.reference.stores import MemoryStore
@@ -21,7 +22,6 @@ from pop3spec.rulebook.rules import rulebook
 from pop3spec.runner import Judge
 from pop3spec.scenario import Scenario, load_scenarios
 from pop3spec.schedule import Attempt
-from pop3spec.session import apop_digest
 from pop3spec.target import Account, Address, Target, Timeouts, Transport
 from pop3spec.transcript import End, Exchange, Kind
 from pop3spec.verdict import Verdict
