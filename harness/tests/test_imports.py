@@ -79,7 +79,7 @@ PARTS: Mapping[str, str] = {
     "model": "protocol",
     "fuzzing": (
         "protocol transcript target rulebook verdict scenario stock recorder refusals session"
-        " opening sasl authentication maildrop accounts run fixtures model"
+        " opening sasl authentication maildrop accounts runner run fixtures model"
     ),
     "options": "",
     "collected": "target rulebook scenario",

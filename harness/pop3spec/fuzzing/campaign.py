@@ -23,6 +23,7 @@ from pop3spec.rulebook.judgement import Broken
 from pop3spec.rulebook.over_sessions import judge_sessions
 from pop3spec.rulebook.rules import rulebook
 from pop3spec.run import Run
+from pop3spec.runner import attempt
 from pop3spec.scenario import ScenarioError, load_scenarios
 from pop3spec.target import Transport
 from pop3spec.verdict import Finding
@@ -356,7 +357,9 @@ class Campaign:
         try:
             self._revive()
             mailbox = self._mailbox()
-            outcome = self.run.judge.attempt(scenario, self._transport, mailbox, alone=True).outcome
+            outcome = attempt(
+                self.run.judge, scenario, self._transport, mailbox, alone=True
+            ).outcome
         except BLOCKED:
             return False
         finally:
