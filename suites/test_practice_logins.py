@@ -10,8 +10,9 @@ import pytest
 
 from pop3spec.authentication import authenticate
 from pop3spec.fixtures import Maildrop, blocked, not_applicable
+from pop3spec.protocol.apop import apop_digest
 from pop3spec.sasl import Identity, begin
-from pop3spec.session import Session, apop_digest
+from pop3spec.session import Session
 from pop3spec.transcript import Exchange
 
 NOBODY = "nobody-qx7zj4"

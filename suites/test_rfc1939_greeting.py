@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from pop3spec.session import Session, SessionRefused
+from pop3spec.refusals import SessionRefused
+from pop3spec.session import Session
 
 CONNECTIONS = 10
 

@@ -9,7 +9,8 @@ import pytest
 
 from pop3spec.fixtures import Maildrop, blocked
 from pop3spec.protocol.codes import registered, response_code
-from pop3spec.session import Session, SessionRefused
+from pop3spec.refusals import SessionRefused
+from pop3spec.session import Session
 from pop3spec.stock import message
 
 # Refused commands in one connection, where nobody closes before.

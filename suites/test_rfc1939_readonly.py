@@ -17,7 +17,8 @@ from functools import partial
 import pytest
 
 from pop3spec.fixtures import Maildrop, blocked, merged, messages
-from pop3spec.session import Recorder, Session
+from pop3spec.recorder import Recorder
+from pop3spec.session import Session
 
 FILLING = messages(3)
 

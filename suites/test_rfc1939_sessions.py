@@ -10,7 +10,8 @@ import pytest
 from pop3spec.fixtures import Maildrop, blocked, messages
 from pop3spec.maildrop.journal import own_part
 from pop3spec.protocol.text import show as shown_text
-from pop3spec.session import Session, SessionRefused, refusal
+from pop3spec.refusals import SessionRefused, refusal
+from pop3spec.session import Session
 
 FILLING = messages(4)
 NUMBERS = range(1, len(FILLING) + 1)

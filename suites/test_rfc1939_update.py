@@ -8,7 +8,8 @@ from functools import partial
 import pytest
 
 from pop3spec.fixtures import Maildrop, View, blocked, messages, side_by_side
-from pop3spec.session import Session, refusal
+from pop3spec.refusals import refusal
+from pop3spec.session import Session
 
 FILLING = messages(4)
 MARKED = (1, 3)

@@ -12,7 +12,9 @@ from itertools import takewhile
 import pytest
 
 from pop3spec.fixtures import Maildrop, blocked, not_applicable
-from pop3spec.session import LOGIN, Session, SessionRefused
+from pop3spec.protocol.commands import LOGIN
+from pop3spec.refusals import SessionRefused
+from pop3spec.session import Session
 from pop3spec.transcript import Exchange
 from pop3spec.verdict import Outcome
 

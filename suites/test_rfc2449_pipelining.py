@@ -17,11 +17,13 @@ import pytest
 
 from pop3spec.expectations import got_instead
 from pop3spec.fixtures import Entrance, Maildrop, blocked, not_applicable
+from pop3spec.protocol.commands import LOGIN
 from pop3spec.protocol.listings import capabilities
+from pop3spec.refusals import refusal
 from pop3spec.rulebook.checks import FRAMING_RULES
 from pop3spec.rulebook.history import OPTIONAL
 from pop3spec.rulebook.judgement import quote
-from pop3spec.session import LOGIN, Session, refusal
+from pop3spec.session import Session
 from pop3spec.stock import STOCK
 from pop3spec.target import Account, Transport
 from pop3spec.transcript import End, Exchange

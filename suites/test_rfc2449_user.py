@@ -5,7 +5,7 @@ from itertools import islice
 import pytest
 
 from pop3spec.fixtures import Entrance, blocked, not_applicable
-from pop3spec.session import refusal
+from pop3spec.refusals import refusal
 from pop3spec.target import Transport
 
 WORKS = "rfc2449-6-announced-works"

@@ -9,9 +9,11 @@ import pytest
 from pop3spec.authentication import authenticate
 from pop3spec.expectations import got_instead
 from pop3spec.fixtures import Entrance, Maildrop, blocked, not_applicable
+from pop3spec.opening import open_session
+from pop3spec.refusals import SessionRefused, refusal
 from pop3spec.rulebook.observers import came_back
 from pop3spec.sasl import Answer, Client, Identity, Judged, begin
-from pop3spec.session import Session, SessionRefused, open_session, refusal
+from pop3spec.session import Session
 from pop3spec.target import Account, Transport
 from pop3spec.transcript import Exchange
 

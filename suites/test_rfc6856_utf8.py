@@ -11,10 +11,11 @@ import pytest
 
 from pop3spec.authentication import authenticate
 from pop3spec.fixtures import Maildrop, blocked, not_applicable
+from pop3spec.refusals import refusal
 from pop3spec.rulebook.history import body_of
 from pop3spec.rulebook.observers import came_back
 from pop3spec.sasl import Identity, begin
-from pop3spec.session import Session, refusal
+from pop3spec.session import Session
 from pop3spec.stock import CRLF, STOCK, message
 from pop3spec.target import Account, Transport
 from pop3spec.transcript import Exchange

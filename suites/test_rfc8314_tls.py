@@ -9,7 +9,8 @@ from pop3spec.connection import ConnectionFailed, NoCommonVersion, TlsVersion
 from pop3spec.fixtures import Entrance, blocked, not_applicable
 from pop3spec.protocol.text import show
 from pop3spec.protocol.tls_records import Version, chosen_version, is_record, old_hello
-from pop3spec.session import Session, SessionRefused
+from pop3spec.refusals import SessionRefused
+from pop3spec.session import Session
 from pop3spec.target import Transport
 
 LAYERS = [Transport.STLS, Transport.TLS]

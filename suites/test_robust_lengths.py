@@ -8,8 +8,9 @@ import pytest
 
 from pop3spec.expectations import got_instead
 from pop3spec.fixtures import Maildrop, blocked
+from pop3spec.refusals import SessionRefused
 from pop3spec.rulebook.observers import came_back
-from pop3spec.session import Session, SessionRefused
+from pop3spec.session import Session
 
 RULE = "robust-serves-next-client"
 NOBODY = "USER nobody-qx7zj4"

@@ -10,8 +10,10 @@ import pytest
 from pop3spec.connection import Arrival, ConnectionFailed, NoCommonVersion, client_hello
 from pop3spec.expectations import got_instead
 from pop3spec.fixtures import Entrance, Maildrop, blocked, not_applicable
+from pop3spec.opening import connected, open_session
 from pop3spec.protocol.text import show
-from pop3spec.session import Session, SessionRefused, connected, open_session
+from pop3spec.refusals import SessionRefused
+from pop3spec.session import Session
 from pop3spec.target import Tls, Transport
 from pop3spec.transcript import Exchange
 

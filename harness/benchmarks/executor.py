@@ -18,13 +18,14 @@ from native import HARNESS, fast_server, one_core, replay, show
 
 sys.path.insert(0, str(HARNESS))
 
+from pop3spec.opening import open_session
 from pop3spec.protocol.replies import Reply
+from pop3spec.recorder import Recorder
 from pop3spec.reference.server import ReferenceServer
 from pop3spec.reference.stores import MemoryStore
 from pop3spec.rulebook.rules import rulebook
 from pop3spec.run import Run, Task
 from pop3spec.scenario import load_scenarios
-from pop3spec.session import Recorder, open_session
 from pop3spec.settings import settings_from
 from pop3spec.target import Target, Transport
 from pop3spec.verdict import Outcome, Verdict

@@ -19,9 +19,9 @@ from pop3spec.embedded import start_embedded
 from pop3spec.fixtures import BLOCKED, Maildrop
 from pop3spec.fuzzing.campaign import Campaign, Found
 from pop3spec.fuzzing.properties import PROPERTIES
+from pop3spec.recorder import Recorder
 from pop3spec.reference.faults import FAULTS, SEQUENCES
 from pop3spec.run import Run
-from pop3spec.session import Recorder
 from pop3spec.settings import Settings
 from pop3spec.target import Timeouts
 

@@ -33,11 +33,12 @@ from pop3spec.fuzzing.draws import drawn
 from pop3spec.fuzzing.play import Play
 from pop3spec.fuzzing.properties import PROPERTIES
 from pop3spec.maildrop.doors import open_door
+from pop3spec.opening import open_session
 from pop3spec.protocol.commands import is_multiline
 from pop3spec.protocol.replies import ReplyReader
+from pop3spec.recorder import Recorder
 from pop3spec.rulebook.history import Filling
 from pop3spec.run import Run
-from pop3spec.session import Recorder, open_session
 from pop3spec.settings import Settings
 from pop3spec.stock import message
 from pop3spec.target import Account, Address, Target, Tls

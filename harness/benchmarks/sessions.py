@@ -27,9 +27,10 @@ from native import HARNESS, FastServer, fast_server, show
 sys.path.insert(0, str(HARNESS))
 
 from pop3spec.connection import connect
+from pop3spec.opening import open_session
 from pop3spec.protocol.commands import is_multiline
 from pop3spec.protocol.replies import Reply
-from pop3spec.session import Recorder, open_session
+from pop3spec.recorder import Recorder
 from pop3spec.target import Account, Address, Target
 
 THREADS, SESSIONS = 16, 1600

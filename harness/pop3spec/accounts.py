@@ -1,9 +1,8 @@
-"""The mailboxes that a run may use, leased to one test at a time, and when each may log in."""
+"""The mailboxes that a run may use, leased to one test at a time."""
 
 import os
 import threading
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -29,42 +28,6 @@ class Mailbox:
     def filling_name(self) -> str:
         """The account and its present filling, by the process that made it."""
         return f"{self.account.user}#{self.filling} of {os.getpid()}"
-
-
-@dataclass(eq=False)
-class Logins:
-    """How long an account has to wait, where the target wants time between two logins.
-
-    RFC 2449, section 6.5: the time is announced, for everybody and after the login for this
-    account, and counts from the last login that succeeded. `grace` is for a server whose
-    clock knows whole seconds; `stopped` ends each wait.
-    """
-
-    grace: float = 1.0
-    stopped: threading.Event = field(default_factory=threading.Event)
-    _everybody: float = 0.0
-    _own: dict[str, float] = field(default_factory=dict)
-    _last: dict[str, float] = field(default_factory=dict)
-
-    def announced(self, listed: Mapping[str, Sequence[str]], user: str | None = None) -> None:
-        """Take the delay from a capability list, that of a session of a user if one is named."""
-        value = "".join(listed.get("LOGIN-DELAY", ())[:1])
-        seconds = float(value) if value.isascii() and value.isdigit() else 0.0
-        if user is None:
-            self._everybody = seconds
-        else:
-            self._own[user] = seconds
-
-    def succeeded(self, user: str) -> None:
-        """The account was logged in a moment ago."""
-        self._last[user] = time.monotonic()
-
-    def missing(self, user: str) -> float:
-        """The seconds until this account may log in again."""
-        delay, last = self._own.get(user, self._everybody), self._last.get(user)
-        if not delay or last is None:
-            return 0.0
-        return max(0.0, last + delay + self.grace - time.monotonic())
 
 
 @dataclass

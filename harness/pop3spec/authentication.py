@@ -2,8 +2,10 @@
 
 from base64 import b64encode
 
+from pop3spec.protocol.commands import MAX_COMMAND
+from pop3spec.recorder import Recorder
 from pop3spec.sasl import Answer, Client, Encoding, Judged, Unanswerable
-from pop3spec.session import MAX_COMMAND, Recorder, Session
+from pop3spec.session import Session
 from pop3spec.transcript import Exchange
 
 # Challenges in one exchange; no mechanism has so many.

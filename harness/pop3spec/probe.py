@@ -13,13 +13,17 @@ from functools import partial
 from itertools import islice
 from typing import TypeVar
 
-from pop3spec.accounts import Logins, Mailbox
+from pop3spec.accounts import Mailbox
 from pop3spec.connection import ConnectionFailed, connect, speaks_tls
+from pop3spec.login_delay import Logins
 from pop3spec.maildrop import Door, DoorError
+from pop3spec.opening import open_session
 from pop3spec.protocol.listings import capabilities
 from pop3spec.protocol.text import show
+from pop3spec.recorder import Recorder
+from pop3spec.refusals import SessionRefused
 from pop3spec.rulebook.uses import AFTER_LOGIN, AFTER_STLS, BEFORE_LOGIN, IN_TLS
-from pop3spec.session import Recorder, Session, SessionRefused, open_session
+from pop3spec.session import Session
 from pop3spec.target import Address, Target, TargetError, Transport
 from pop3spec.transcript import Exchange
 

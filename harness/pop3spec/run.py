@@ -10,22 +10,26 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from types import MappingProxyType
 
-from pop3spec.accounts import AccountPool, Logins, Mailbox
+from pop3spec.accounts import AccountPool, Mailbox
 from pop3spec.connection import ConnectionFailed, connect, tls_context
 from pop3spec.hooks import run_hook
 from pop3spec.liveness import Liveness, Look
+from pop3spec.login_delay import MAX_LOGIN_DELAY, Logins
 from pop3spec.maildrop import Door, DoorError
 from pop3spec.masking import masker_for
+from pop3spec.opening import open_session
 from pop3spec.probe import Observed, probe
+from pop3spec.recorder import Recorder
+from pop3spec.refusals import SessionRefused
 from pop3spec.rulebook.rules import rulebook
-from pop3spec.runner import BACK_OFF, Judge
+from pop3spec.runner import BACK_OFF, Judge, attempt
+from pop3spec.runner.outcome import command_of
 from pop3spec.scenario import Scenario
 from pop3spec.schedule import Attempt, Job, Scheduler, settled
-from pop3spec.session import MAX_LOGIN_DELAY, Recorder, SessionRefused, open_session
 from pop3spec.settings import Settings
 from pop3spec.target import Account, Target, TargetError, Transport
-from pop3spec.transcript import Masker, render, shown_command
-from pop3spec.verdict import Finding, Outcome, verdict_of
+from pop3spec.transcript import Masker, render
+from pop3spec.verdict import Outcome, verdict_of
 
 # Scenarios at the same time where nobody said how many.
 _WIDTH = 24
@@ -162,7 +166,7 @@ class Run:
             replace(
                 finding,
                 got=masker.mask_text(finding.got),
-                command=_command(recorder, finding, masker),
+                command=command_of(recorder, finding, masker),
             )
             for finding in recorder.findings
         )
@@ -241,7 +245,7 @@ class Run:
         scenario, judge = task.scenario, self.judge
 
         def run(mailbox: Mailbox | None, alone: bool) -> Attempt:
-            return judge.attempt(scenario, task.transport, mailbox, alone=alone)
+            return attempt(judge, scenario, task.transport, mailbox, alone=alone)
 
         return Job(
             run,
@@ -264,10 +268,10 @@ class Run:
         if job is not None:
             return job.future.result()
         with self.pool.lease() as mailbox:
-            first = self.judge.attempt(task.scenario, task.transport, mailbox, alone=False)
+            first = attempt(self.judge, task.scenario, task.transport, mailbox, alone=False)
             if not first.again:
                 return first.outcome
-            second = self.judge.attempt(task.scenario, task.transport, mailbox, alone=True)
+            second = attempt(self.judge, task.scenario, task.transport, mailbox, alone=True)
         return settled(first, second)
 
     @property
@@ -302,10 +306,3 @@ class Run:
                     if not any(str(error) in each for each in told):
                         problems.append(str(error))
         return problems
-
-
-def _command(recorder: Recorder, finding: Finding, masker: Masker) -> str:
-    if finding.exchange is None:
-        return ""
-    exchange = recorder.transcript[finding.exchange]
-    return shown_command(exchange, masker).removesuffix("\\r\\n") or exchange.kind.value

@@ -4,10 +4,10 @@ from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from pop3spec.client_lines import problem_of_line
 from pop3spec.protocol.replies import Reply
 from pop3spec.rulebook.checks import judge
 from pop3spec.rulebook.history import Filling, History
-from pop3spec.session import problem_of_line
 from pop3spec.transcript import End, Exchange, Kind, TlsParameters
 
 

@@ -14,8 +14,10 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
+from pop3spec.opening import open_session
+from pop3spec.recorder import Recorder
 from pop3spec.rulebook.history import Filling
-from pop3spec.session import Recorder, Session, open_session
+from pop3spec.session import Session
 from pop3spec.target import Account, Address, Target, Timeouts
 
 # Whatever waits longer than this in a test waits for ever.

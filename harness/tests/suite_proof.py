@@ -22,11 +22,11 @@ import pytest
 from pop3spec.collected import home
 from pop3spec.embedded import Embedded, start_embedded
 from pop3spec.fixtures import Entrance, Maildrop, RuleBroken, abroad, short_lived, unhurried
+from pop3spec.recorder import Recorder
 from pop3spec.reference.offer import Cleartext
 from pop3spec.rulebook.judgement import Broken
 from pop3spec.rulebook.over_sessions import judge_sessions
 from pop3spec.run import Run
-from pop3spec.session import Recorder
 from pop3spec.settings import Settings
 from pop3spec.target import Timeouts
 

@@ -163,8 +163,9 @@ def test_a_wrong_password_is_told_without_it(
 # What breaks down, where: the words of the error hold the password.
 CRASH = """\
 import os, threading
-from pop3spec import runner, session
+from pop3spec import session
 from pop3spec.plugin import collecting, ending
+from pop3spec.runner import following
 
 def crash(*words, **more):
     password = os.environ["CANARY"]
@@ -180,7 +181,7 @@ where = os.environ["WHERE"]
 if where == "probe":
     session.Session.log_in = crash
 elif where == "scenario":
-    runner._Run._follow_steps = crash
+    following.Follower.follow = crash
 elif where == "reports":
     ending._results = crash
 elif where == "collection":

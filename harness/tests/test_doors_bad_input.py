@@ -16,10 +16,10 @@ from test_doors import FOREIGN, ONE, TWO, Listener, opened, serving
 from pop3spec.accounts import Mailbox
 from pop3spec.maildrop import DoorError, command, delivery, smtp
 from pop3spec.probe import PROBE_MESSAGE, probe
+from pop3spec.recorder import Recorder
 from pop3spec.reference.server import ReferenceServer
 from pop3spec.reference.stores import MaildirStore
 from pop3spec.run import Run
-from pop3spec.session import Recorder
 from pop3spec.settings import Settings
 from pop3spec.target import Account, Address, Target
 

@@ -25,6 +25,7 @@ from pop3spec.fuzzing.process import watched
 from pop3spec.fuzzing.properties import PROPERTIES
 from pop3spec.fuzzing.steps import Conversation, Step
 from pop3spec.maildrop import Door, StoreLockedError
+from pop3spec.recorder import Recorder
 from pop3spec.reference import FAULTS, MaildirStore, ReferenceServer
 from pop3spec.reference.faults import SEQUENCES
 from pop3spec.reference.faults.fault import Fault
@@ -33,7 +34,6 @@ from pop3spec.reference.session import Session
 from pop3spec.reference.wire import Wire
 from pop3spec.rulebook.rules import rulebook
 from pop3spec.run import Run
-from pop3spec.session import Recorder
 from pop3spec.settings import Settings
 from pop3spec.target import Target, Timeouts
 

@@ -27,28 +27,42 @@ PARTS: Mapping[str, str] = {
     "scenario": "protocol yamlfile template stock target sasl",
     # A login by SASL: what a client says, and how a session carries it.
     "sasl": "protocol rulebook",
-    "authentication": "transcript sasl session",
+    "authentication": "protocol transcript sasl recorder session",
     "target": "protocol yamlfile",
     "masking": "protocol transcript target",
     # How a target is driven.
     "connection": "protocol transcript target",
-    "session": "protocol transcript target connection rulebook verdict accounts",
+    "client_lines": "protocol",
+    "outstanding": "protocol transcript client_lines",
+    "harm": "client_lines",
+    "recorder": "transcript rulebook verdict",
+    "refusals": "transcript rulebook",
+    "login_delay": "refusals",
+    "session": (
+        "protocol transcript target connection rulebook client_lines outstanding harm recorder"
+        " refusals login_delay"
+    ),
+    "opening": "target connection rulebook recorder refusals login_delay session",
     "expectations": "protocol transcript scenario template",
     "maildrop": "target",
     "accounts": "target",
     "claims": "target maildrop",
-    "probe": "protocol transcript target connection rulebook session maildrop accounts",
+    "probe": (
+        "protocol transcript target connection rulebook recorder refusals login_delay session"
+        " opening maildrop accounts"
+    ),
     "schedule": "verdict accounts",
     "liveness": "transcript",
     "runner": (
-        "protocol transcript target rulebook verdict scenario template session maildrop accounts"
-        " expectations probe schedule authentication sasl connection liveness"
+        "protocol transcript target rulebook verdict scenario template recorder refusals"
+        " login_delay harm session opening maildrop accounts expectations probe schedule"
+        " authentication sasl connection liveness"
     ),
     "settings": "target connection rulebook",
     "hooks": "",
     "run": (
-        "transcript target rulebook verdict scenario masking connection session maildrop accounts"
-        " probe schedule runner settings hooks liveness"
+        "transcript target rulebook verdict scenario masking connection recorder refusals"
+        " login_delay opening maildrop accounts probe schedule runner settings hooks liveness"
     ),
     # The embedded server: it knows the protocol, and nothing of how it is judged.
     "reference": "protocol maildrop",
@@ -58,14 +72,14 @@ PARTS: Mapping[str, str] = {
     "about": "collected",
     "register": "yamlfile rulebook reference about",
     "fixtures": (
-        "target rulebook verdict stock session maildrop accounts schedule settings run embedded"
-        " hooks"
+        "target rulebook verdict stock recorder refusals login_delay session opening maildrop"
+        " accounts schedule settings run embedded hooks"
     ),
     # Stimuli drawn at random, and what they have to be answered with.
     "model": "protocol",
     "fuzzing": (
-        "protocol transcript target rulebook verdict scenario stock session sasl authentication"
-        " maildrop accounts run fixtures model"
+        "protocol transcript target rulebook verdict scenario stock recorder refusals session"
+        " opening sasl authentication maildrop accounts runner run fixtures model"
     ),
     "options": "",
     "collected": "target rulebook scenario",
@@ -79,9 +93,9 @@ PARTS: Mapping[str, str] = {
     "gallery": "yamlfile rulebook verdict report register",
     "certificate": "yamlfile rulebook verdict report settings collected",
     "plugin": (
-        "masking connection transcript target rulebook verdict scenario session maildrop probe"
-        " settings run embedded fixtures report options collected deviations tally watching claims"
-        " fleet liveness certificate"
+        "masking connection transcript target rulebook verdict scenario recorder refusals maildrop"
+        " probe settings run embedded fixtures report options collected deviations tally watching"
+        " claims fleet liveness certificate"
     ),
     "cli": (
         "target rulebook scenario options collected reference register report deviations accept"

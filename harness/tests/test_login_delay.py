@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 from proving import all_scenarios
 
-from pop3spec.accounts import Logins
 from pop3spec.embedded import start_embedded
+from pop3spec.login_delay import Logins, TooEarly
+from pop3spec.opening import open_session
+from pop3spec.recorder import Recorder
 from pop3spec.reference.faults import FAULTS
 from pop3spec.reference.faults.fault import Fault
 from pop3spec.reference.session import Session
 from pop3spec.run import Run, Task
-from pop3spec.session import Recorder, TooEarly, open_session
 from pop3spec.settings import Settings
 from pop3spec.target import Account
 from pop3spec.verdict import Verdict

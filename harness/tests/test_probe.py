@@ -13,11 +13,11 @@ from pop3spec import probe as probes
 from pop3spec.accounts import Mailbox
 from pop3spec.embedded import Embedded, start_embedded
 from pop3spec.probe import PROBE_MESSAGE, Observed, observed_from, probe, reach
+from pop3spec.recorder import Recorder
 from pop3spec.reference.door import MemoryDoor
 from pop3spec.reference.offer import Cleartext
 from pop3spec.reference.server import ReferenceServer
 from pop3spec.reference.stores import MemoryStore
-from pop3spec.session import Recorder
 from pop3spec.target import Account, Address, Target, TargetError, Timeouts, Transport
 
 ALICE, BOB = Account("alice", "correct-horse"), Account("bob", "battery-staple")

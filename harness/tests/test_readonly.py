@@ -21,13 +21,14 @@ from test_suites import QUIET, rules_broken, suite
 from pop3spec.collected import home
 from pop3spec.fixtures import messages
 from pop3spec.maildrop.journal import own_part
+from pop3spec.opening import open_session
+from pop3spec.recorder import Recorder
 from pop3spec.reference.faults import FAULTS
 from pop3spec.reference.faults.fault import Fault
 from pop3spec.reference.maildrops import Maildrops, Message
 from pop3spec.reference.server import ReferenceServer
 from pop3spec.reference.session import Session
 from pop3spec.reference.stores import MaildirStore, MemoryStore, Store
-from pop3spec.session import Recorder, open_session
 from pop3spec.target import Account, Address, Target, load_profile
 from servers.registry import SERVERS
 from servers.running import LeftOutError

@@ -19,11 +19,12 @@ from scripted import HELLO, Scripted
 
 from pop3spec.connection import ConnectionFailed, connect, tls_context
 from pop3spec.embedded import start_embedded
+from pop3spec.opening import start_tls
+from pop3spec.recorder import Recorder
 from pop3spec.reference import MemoryStore, ReferenceServer
 from pop3spec.reference.certificates import CERTIFICATES, Authority, authority
 from pop3spec.reference.offer import Cleartext
 from pop3spec.run import Run
-from pop3spec.session import Recorder
 from pop3spec.settings import Settings
 from pop3spec.target import Address, Tls, Transport
 
@@ -503,6 +504,6 @@ def test_octets_in_the_clear_behind_stls_are_seen_and_do_not_pass_for_tls() -> N
     with Scripted([HELLO, "STLS", b"+OK\r\n+OK injected\r\n"]) as scripted:
         session = scripted.session(recorder, scripted.target(connect=0.5))
         with pytest.raises(ConnectionFailed):
-            session.start_tls()
+            start_tls(session)
 
     assert {found.rule for found in recorder.findings} == {"rfc2595-4-nothing-in-clear"}

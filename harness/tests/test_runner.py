@@ -14,14 +14,14 @@ from pop3spec.liveness import Liveness, Look
 from pop3spec.maildrop import DoorError
 from pop3spec.masking import masker_for
 from pop3spec.probe import Observed
+from pop3spec.protocol.apop import apop_digest
 from pop3spec.reference.door import MemoryDoor
 from pop3spec.reference.server import ReferenceServer
 from pop3spec.reference.stores import MemoryStore
 from pop3spec.rulebook.rules import rulebook
-from pop3spec.runner import Judge
+from pop3spec.runner import Judge, attempt
 from pop3spec.scenario import Scenario, load_scenarios
 from pop3spec.schedule import Attempt
-from pop3spec.session import apop_digest
 from pop3spec.target import Account, Address, Target, Timeouts, Transport
 from pop3spec.transcript import End, Exchange, Kind
 from pop3spec.verdict import Verdict
@@ -94,7 +94,7 @@ def write(tmp_path: Path) -> Callable[[str], Scenario]:
 @pytest.fixture
 def run(place: Place, write: Callable[[str], Scenario]) -> Run:
     def run(keys: str, mailbox: Mailbox | None = place.mailbox, alone: bool = False) -> Attempt:
-        return place.judge.attempt(write(keys), Transport.PLAIN, mailbox, alone=alone)
+        return attempt(place.judge, write(keys), Transport.PLAIN, mailbox, alone=alone)
 
     return run
 
@@ -113,7 +113,8 @@ def play(
         judge = Judge(target, Observed(features=FEATURES), None, masker_for(target.accounts))
         values: dict[str, Any] = {"keep_transcripts": True, "back_off": (0.01,) * 3}
         judge = replace(judge, **(values | changes))
-        return judge.attempt(write(keys), Transport.PLAIN, Mailbox(target.accounts[0]), alone=alone)
+        mailbox = Mailbox(target.accounts[0])
+        return attempt(judge, write(keys), Transport.PLAIN, mailbox, alone=alone)
 
 
 # --- What is observed
@@ -431,7 +432,7 @@ def test_a_digest_tells_the_password_where_the_greeting_has_no_timestamp(
         target = replace(server.target(), allow_cleartext=False)
         judge = Judge(target, Observed(), None, masker_for(target.accounts))
         mailbox = Mailbox(target.accounts[0])
-        outcome = judge.attempt(write(keys), Transport.PLAIN, mailbox, alone=False).outcome
+        outcome = attempt(judge, write(keys), Transport.PLAIN, mailbox, alone=False).outcome
 
     assert outcome.verdict is Verdict.BLOCKED
     assert "--allow-cleartext" in outcome.detail
@@ -831,7 +832,7 @@ def test_what_may_not_be_sent_is_our_error(place: Place, write: Callable[[str], 
         write("maildrop: [plain-text]\nsteps:\n  - send: DELE 1\n    expect: +OK"), maildrop=None
     )
 
-    outcome = place.judge.attempt(harmful, Transport.PLAIN, place.mailbox, alone=False).outcome
+    outcome = attempt(place.judge, harmful, Transport.PLAIN, place.mailbox, alone=False).outcome
 
     assert outcome.verdict is Verdict.ERROR
     assert "DELE for mail that it did not deliver" in outcome.detail
@@ -1082,8 +1083,8 @@ def test_an_update_that_fails_and_says_so_is_no_fault(
         target = replace(server.target(), allow_delete=True)
         judge = Judge(target, Observed(), None, masker_for(target.accounts))
         scenario = replace(write("maildrop: [plain-text]\n" + keys), maildrop=None)
-        outcome = judge.attempt(
-            scenario, Transport.PLAIN, Mailbox(target.accounts[0]), alone=False
+        outcome = attempt(
+            judge, scenario, Transport.PLAIN, Mailbox(target.accounts[0]), alone=False
         ).outcome
 
     assert outcome.verdict is Verdict.BLOCKED
@@ -1123,9 +1124,9 @@ def test_a_second_look_is_in_vain_only_for_what_the_first_one_waited_for(
     judge, scenario = place.judge, write("steps: [{send: NOOP}]")
     silent = Exchange(Kind.COMMAND, sent=b"NOOP\r\n", end=End.TIMEOUT, sent_at=0.0, answered_at=1.0)
 
-    first = judge.attempt(scenario, Transport.PLAIN, place.mailbox, alone=False)
+    first = attempt(judge, scenario, Transport.PLAIN, place.mailbox, alone=False)
     judge.liveness.told([silent] * 3, alone=True)
-    second = judge.attempt(scenario, Transport.PLAIN, place.mailbox, alone=True)
+    second = attempt(judge, scenario, Transport.PLAIN, place.mailbox, alone=True)
 
     assert not first.is_in_vain
     assert not second.is_in_vain

@@ -9,6 +9,7 @@ import pytest
 from pop3spec.embedded import Embedded, start_embedded
 from pop3spec.protocol.sasl import decoded
 from pop3spec.run import Run
+from pop3spec.runner import attempt
 from pop3spec.sasl import Identity, begin, encoding
 from pop3spec.sasl.twists import ENCODING_TWISTS
 from pop3spec.scenario import load_scenarios
@@ -100,7 +101,7 @@ def outcome_of(
     run.begin()
     mailbox = run.mailboxes[0]
     try:
-        return run.judge.attempt(scenario, Transport.PLAIN, mailbox, alone=False).outcome
+        return attempt(run.judge, scenario, Transport.PLAIN, mailbox, alone=False).outcome
     finally:
         run.end()
 

@@ -10,10 +10,14 @@ from scripted import ALICE, HELLO, LOGIN, Line, Move, Scripted, close, flood, re
 
 from pop3spec import connection as connections
 from pop3spec.authentication import authenticate
+from pop3spec.client_lines import problem_of_line
+from pop3spec.harm import HarnessError
 from pop3spec.masking import masker_for
+from pop3spec.opening import open_session
+from pop3spec.recorder import Recorder
+from pop3spec.refusals import SessionRefused
 from pop3spec.rulebook.history import Filling
 from pop3spec.sasl import Identity, begin
-from pop3spec.session import HarnessError, Recorder, SessionRefused, open_session, problem_of_line
 from pop3spec.target import Account, Address, Target, Timeouts, Tls, Transport
 from pop3spec.transcript import End, Kind, render
 

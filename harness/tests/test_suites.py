@@ -26,13 +26,13 @@ from pop3spec.collected import home
 from pop3spec.embedded import start_embedded
 from pop3spec.fixtures import Maildrop, RuleBroken, short_lived
 from pop3spec.protocol.commands import State
+from pop3spec.recorder import Recorder
 from pop3spec.reference.faults import FAULTS
 from pop3spec.reference.faults.fault import Fault
 from pop3spec.reference.front import Front
 from pop3spec.reference.maildrops import Maildrops, Message
 from pop3spec.reference.session import Session
 from pop3spec.run import Run
-from pop3spec.session import Recorder
 from pop3spec.session import Session as Client
 from pop3spec.settings import Settings
 from pop3spec.target import Timeouts

@@ -16,12 +16,15 @@ from pop3spec.fuzzing.play import HASTY, PATIENT, QUICK, Play
 from pop3spec.fuzzing.shrink import shrunk
 from pop3spec.fuzzing.steps import Accusation, Act, Conversation, Step
 from pop3spec.maildrop.journal import state_directory
+from pop3spec.opening import open_session
+from pop3spec.recorder import Recorder
+from pop3spec.refusals import SessionRefused
 from pop3spec.rulebook.judgement import Broken
 from pop3spec.rulebook.over_sessions import judge_sessions
 from pop3spec.rulebook.rules import rulebook
 from pop3spec.run import Run
+from pop3spec.runner import attempt
 from pop3spec.scenario import ScenarioError, load_scenarios
-from pop3spec.session import Recorder, SessionRefused, open_session
 from pop3spec.target import Transport
 from pop3spec.verdict import Finding
 
@@ -354,7 +357,9 @@ class Campaign:
         try:
             self._revive()
             mailbox = self._mailbox()
-            outcome = self.run.judge.attempt(scenario, self._transport, mailbox, alone=True).outcome
+            outcome = attempt(
+                self.run.judge, scenario, self._transport, mailbox, alone=True
+            ).outcome
         except BLOCKED:
             return False
         finally:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from pop3spec.fuzzing.play import LOCK_OF_QUIT, SERVES_NEXT, letter, letters
 from pop3spec.fuzzing.steps import Accusation, Act, Conversation, Step
+from pop3spec.protocol.commands import MAX_COMMAND
 from pop3spec.rulebook.rules import rulebook
-from pop3spec.session import MAX_COMMAND
 
 _LEGAL = re.compile(rb"[A-Za-z]{3,4}( [ -~]+)?\r\n")
 _AFTER = "after"

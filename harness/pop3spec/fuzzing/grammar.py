@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from pop3spec.fuzzing.plans import ask, neighbour, say
 from pop3spec.fuzzing.play import Play
 from pop3spec.fuzzing.steps import Act, Conversation, Step
-from pop3spec.protocol.commands import COMMANDS, Argument, State
-from pop3spec.session import MAX_COMMAND
+from pop3spec.protocol.commands import COMMANDS, MAX_COMMAND, Argument, State
 
 HEAD, WIDTH, LINES = 4, 4, 12
 SIZE = HEAD + WIDTH * LINES

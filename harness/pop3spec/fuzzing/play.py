@@ -11,14 +11,16 @@ from pop3spec.fuzzing.steps import Accusation, Act, Conversation, Step
 from pop3spec.maildrop import DoorError, StoreLockedError
 from pop3spec.maildrop.journal import own_part
 from pop3spec.model import Answer, Disagreement, Ending, MaildropModel, SessionModel
-from pop3spec.protocol.commands import State, keyword, message_number
+from pop3spec.protocol.commands import LOGIN, State, keyword, message_number
+from pop3spec.recorder import Recorder
+from pop3spec.refusals import SessionRefused, refusal
 from pop3spec.rulebook.checks import FRAMING_RULES
 from pop3spec.rulebook.history import may_be_parting, says_later
 from pop3spec.rulebook.judgement import Broken
 from pop3spec.rulebook.over_sessions import judge_sessions
 from pop3spec.run import Run
 from pop3spec.sasl import Identity, begin
-from pop3spec.session import LOGIN, Recorder, Session, SessionRefused, refusal
+from pop3spec.session import Session
 from pop3spec.stock import message
 from pop3spec.target import Account, Transport
 from pop3spec.transcript import Exchange

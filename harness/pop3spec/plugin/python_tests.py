@@ -9,8 +9,9 @@ from pop3spec import fixtures
 from pop3spec.liveness import cut_short
 from pop3spec.plugin.state import LOSS, OUTCOME, STATE, State
 from pop3spec.plugin.verdicts import Judged, python_row, raise_for, why_skipped
+from pop3spec.recorder import Recorder
+from pop3spec.refusals import SessionRefused
 from pop3spec.rulebook.rules import rulebook
-from pop3spec.session import Recorder, SessionRefused
 from pop3spec.verdict import Finding, Outcome, Verdict, verdict_of, worst
 
 

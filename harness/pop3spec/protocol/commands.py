@@ -118,6 +118,10 @@ COMMANDS: Mapping[str, Command] = {
     ),
 }
 
+# Those whose reply says whether a login succeeded.
+LOGIN = frozenset({"PASS", "APOP", "AUTH"})
+# RFC 2449, section 4: the octets of a command line, CRLF included.
+MAX_COMMAND = 255
 
 # What a lenient server reads: blanks and tabs before the keyword, one of them behind it.
 _LINE = re.compile(rb"[ \t]*([^ \t]*)([ \t]?)(.*)", re.DOTALL)

@@ -14,7 +14,9 @@ from pop3spec.sasl.twists import ENCODING_TWISTS, MESSAGE_TWISTS, Encoding, Twis
 __all__ = [
     "BEARER",
     "MECHANISMS",
+    "NOT_BY_NAME",
     "TWISTS",
+    "WITH_PASSWORD",
     "Answer",
     "Client",
     "Encoding",
@@ -29,6 +31,10 @@ _SCRAM = ("SCRAM-SHA-1", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-256-PLU
 
 # Mechanisms with a token in place of the password.
 BEARER = frozenset({"OAUTHBEARER", "XOAUTH2"})
+# Mechanisms that show the password to whoever can read the connection.
+WITH_PASSWORD = frozenset({"PLAIN", "LOGIN"})
+# Mechanisms that lead to another maildrop than that of the account.
+NOT_BY_NAME = frozenset({"EXTERNAL", "ANONYMOUS"})
 
 # What a client does wrong on purpose.
 TWISTS = (*MESSAGE_TWISTS, *ENCODING_TWISTS, *SCRAM_TWISTS)

@@ -17,7 +17,6 @@ from pop3spec.scenario.resolved import (
     ScenarioFile,
     Step,
 )
-from pop3spec.scenario.steps import MAX_COMMAND
 from pop3spec.scenario.written import (
     BUILT_IN,
     ClientClose,
@@ -32,7 +31,6 @@ from pop3spec.scenario.written import (
 
 __all__ = [
     "BUILT_IN",
-    "MAX_COMMAND",
     "Authenticate",
     "ClientClose",
     "Closes",

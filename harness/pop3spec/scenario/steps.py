@@ -3,6 +3,7 @@
 import re
 from functools import lru_cache
 
+from pop3spec.protocol.commands import MAX_COMMAND
 from pop3spec.sasl import MECHANISMS, TWISTS
 from pop3spec.scenario.expects import resolved_expect
 from pop3spec.scenario.messages import filling
@@ -18,9 +19,6 @@ from pop3spec.scenario.written import (
 )
 from pop3spec.template import Template, fill, template
 from pop3spec.yamlfile import did_you_mean, quoted
-
-# RFC 2449, section 4: octets of a command, its CRLF included.
-MAX_COMMAND = 255
 
 
 def resolved_step(step: WrittenStep, index: int, told: Told) -> Step:

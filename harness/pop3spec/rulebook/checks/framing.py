@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from pop3spec.protocol.commands import COMMANDS, Argument, State
+from pop3spec.protocol.commands import COMMANDS, LOGIN, MAX_COMMAND, Argument, State
 from pop3spec.protocol.sasl import BASE64
 from pop3spec.rulebook.checks.tls import follows_stls
 from pop3spec.rulebook.history import SHORT_COMMAND, History, comes_behind, says_shutdown
@@ -221,9 +221,8 @@ def nothing_unasked(exchange: Exchange, before: History) -> Judgement:
     return None
 
 
-# RFC 1939, section 3: the characters of an argument; RFC 2449, section 4: the octets of a command.
+# RFC 1939, section 3: the characters of an argument.
 MAX_ARGUMENT = 40
-MAX_COMMAND = 255
 # No command of RFC 1939 has more arguments.
 _MOST_ARGUMENTS = 2
 
@@ -314,7 +313,7 @@ def _is_well_formed(exchange: Exchange) -> bool:
 def follows_a_long_command(exchange: Exchange, before: History) -> bool:
     """What was left of the command before may stand in front of this one."""
     last = before.last
-    if exchange.kind is not Kind.COMMAND or last is None or last.keyword in _LOGIN:
+    if exchange.kind is not Kind.COMMAND or last is None or last.keyword in LOGIN:
         return False  # a login is read whole, or does not succeed
     return _long(last, before) is not None
 
@@ -385,7 +384,7 @@ def stays_open(exchange: Exchange, before: History) -> Judgement:
         return HELD if exchange.kind is Kind.COMMAND and exchange.reply is not None else None
     if may_close(before) or exchange.deliberate or exchange.keyword == "QUIT":
         return None
-    if exchange.keyword in _LOGIN or _is_idle(exchange, before):
+    if exchange.keyword in LOGIN or _is_idle(exchange, before):
         return None  # perhaps the credentials are wrong; a timer has a rule of its own
     if says_shutdown(exchange) or follows_stls(exchange, before):
         return None
@@ -399,6 +398,3 @@ def stays_open(exchange: Exchange, before: History) -> Judgement:
     if exchange.is_followed:
         where += ", or to a command behind it"
     return Broken(f"the connection closed {where}")
-
-
-_LOGIN = frozenset({"PASS", "APOP", "AUTH"})
