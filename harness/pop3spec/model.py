@@ -355,6 +355,8 @@ class SessionModel:
         elif (wanted - listed) & self.unmarked:
             rule = _UNMARKS
         elif not wanted - listed:
+            if not (self.is_first or self.has_agreed):
+                return self._opening_problem(len(listed | self.marked), len(wanted | self.marked))
             rule = "rfc1939-4-message-numbers"
         return Disagreement(rule, got, numbers=tuple(sorted(wanted)))
 

@@ -240,6 +240,18 @@ def test_the_first_listing_shows_what_the_session_before_it_has_left() -> None:
         assert rule_of(model.told_numbers("LIST", range(1, count + 1))) == rule
 
 
+def test_what_stayed_shows_in_a_listing_behind_a_mark_too() -> None:
+    maildrop = drop()
+    first = session(maildrop)
+    say(first, "DELE 2")
+    first.ended(Ending.QUIT)
+
+    later = session(maildrop)
+    say(later, "DELE 2")
+
+    assert rule_of(later.told_numbers("LIST", [1, 3])) == "rfc1939-6-update-removes"
+
+
 def test_a_mark_may_hit_what_arrived_in_mid_session() -> None:
     maildrop = drop(2)
     model = session(maildrop)
