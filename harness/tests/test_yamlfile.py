@@ -12,17 +12,18 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pop3spec import yamlfile
 from pop3spec.yamlfile import (
     Duration,
     Location,
     YamlError,
+    decoded,
     json_schema,
     key,
     load,
     load_text,
     locate,
     matching,
+    source,
 )
 
 
@@ -67,7 +68,7 @@ def read(text: str) -> Car:
 @pytest.fixture(params=["libyaml", "pure"])
 def _loader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "pure":
-        monkeypatch.setattr(yamlfile, "LOADER", yaml.BaseLoader)
+        monkeypatch.setattr(source, "LOADER", yaml.BaseLoader)
 
 
 @pytest.mark.usefixtures("_loader")
@@ -263,7 +264,7 @@ def is_read_or_refused(text: str) -> bool:
     return True
 
 
-@pytest.mark.parametrize("loader", [yamlfile.LOADER, yaml.BaseLoader])
+@pytest.mark.parametrize("loader", [source.LOADER, yaml.BaseLoader])
 def test_any_text_is_read_or_refused(loader: Any) -> None:
     @settings(max_examples=300, deadline=None)
     @given(st.one_of(nearly_valid(), st.text(), st.lists(PIECES).map("".join)))
@@ -271,7 +272,7 @@ def test_any_text_is_read_or_refused(loader: Any) -> None:
         assert is_read_or_refused(text)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(yamlfile, "LOADER", loader)
+        patch.setattr(source, "LOADER", loader)
 
         holds()
 
@@ -280,7 +281,7 @@ def test_any_text_is_read_or_refused(loader: Any) -> None:
 @given(st.binary())
 def test_any_octets_are_text_or_refused(octets: bytes) -> None:
     try:
-        text = yamlfile.decoded(octets, "car.yaml")
+        text = decoded(octets, "car.yaml")
     except YamlError:
         text = ""
 

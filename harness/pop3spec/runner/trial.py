@@ -66,7 +66,7 @@ def _see_whether_it_is_back(judge: Judge, transport: Transport) -> None:
 
 
 class _Trial:
-    """One run of one scenario; `loss` says then how the target was lost, if it was."""
+    """One run of one scenario; `loss` says behind it how the target was lost, if it was."""
 
     def __init__(self, judge: Judge, case: Case) -> None:
         self.loss = ""
