@@ -344,17 +344,9 @@ class Session:
     def silence(self, seconds: float) -> Exchange:
         """Wait with nothing outstanding; what came all the same, if anything did."""
         sent_at = self._recorder.now()
-        arrival = self._connection.unasked(seconds)
-        exchange = self._record(
-            Exchange(
-                Kind.SILENCE,
-                partial=arrival.partial if arrival else b"",
-                end=arrival.end if arrival else None,
-                sent_at=sent_at,
-                answered_at=self._recorder.now(),
-                deliberate=self._outstanding.may_be_answered,
-            )
-        )
+        arrival = self._connection.unasked(seconds) or Arrival()
+        came = self._came(Kind.SILENCE, arrival, sent_at)
+        exchange = self._record(replace(came, deliberate=self._outstanding.may_be_answered))
         if exchange.is_closed:
             self._drop()
         return exchange
@@ -366,7 +358,7 @@ class Session:
             return last
         sent_at = self._recorder.now()
         arrival = self._connection.until_closed(timeout)
-        exchange = replace(self._came(Kind.EVENT, arrival, sent_at), session=self.name)
+        exchange = self._marked(self._came(Kind.EVENT, arrival, sent_at))
         self._recorder.transcript.append(exchange)
         if exchange.is_closed:
             self._drop()
