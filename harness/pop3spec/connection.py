@@ -279,13 +279,17 @@ class Connection:
         self._reader = ReplyReader()
         return Arrival(partial=partial, end=end, left_out=left_out)
 
-    def listen(self, seconds: float) -> None:
-        """Give the server a moment, and keep what it says in it for whoever reads next."""
+    def listen(self, seconds: float) -> bool:
+        """Give the server a moment, and keep what it says in it for whoever reads next.
+
+        True where there is something to read.
+        """
         deadline = time.monotonic() + seconds
         # TLS may have something to read that is no octet of POP3.
         while not self._reader.size and self._end is None:
             if not self._wait(deadline - time.monotonic()):
-                return
+                break
+        return bool(self._reader.size)
 
     def unasked(self, timeout: float = 0.0) -> Arrival | None:
         """What is there although nothing was asked, None if there is nothing."""

@@ -44,6 +44,8 @@ MAX_LIST = 256 * 1024
 _GREETS_AGAIN = 0.03
 # Seconds between two pieces of a command that is sent in several.
 _BETWEEN_PIECES = 0.02
+# Seconds in which a server that has answered a piece answers the last one as well.
+_ANSWERS_AGAIN = 0.05
 
 
 class Session:
@@ -84,6 +86,7 @@ class Session:
         self._filling_name = filling_name
         self._guard = MailGuard(may_delete=may_delete)
         self._locked_out = False
+        self._answers_pieces = False  # something came before the last piece was sent
         self._patience = patience
         self._opened = time.time()
         self._ended = "dropped"
@@ -268,7 +271,7 @@ class Session:
         for offset in (*pieces, len(octets)):
             if begin:
                 # Apart on the wire, and time for a server that answers a piece.
-                self._connection.listen(apart)
+                self._answers_pieces |= self._connection.listen(apart)
             self._connection.send(octets[begin:offset], self._target.timeouts.reply)
             begin = offset
 
@@ -321,6 +324,10 @@ class Session:
             self._drop()
         elif exchange.end is None and exchange.keyword == "QUIT":
             self._told_of_quit(exchange)
+        elif self._answers_pieces and not self._outstanding:
+            # The reply to the last piece must not pass for that to the next command.
+            self._answers_pieces = False
+            self.look(_ANSWERS_AGAIN)
         return exchange
 
     def _told_of_quit(self, exchange: Exchange) -> None:

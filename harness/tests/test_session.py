@@ -268,6 +268,23 @@ def test_a_connection_that_we_closed_takes_no_more_commands() -> None:
 LISTING = b"+OK 1 message\r\n1 20\r\n.\r\n"
 
 
+def test_what_answers_the_last_piece_as_well_is_no_reply_to_the_next_command() -> None:
+    recorder = Recorder()
+
+    def answer_pieces(line: Line) -> None:
+        for _ in range(2):
+            line.sock.recv(100)
+            line.say(b"-ERR what?\r\n")
+
+    with Scripted([HELLO, answer_pieces, *BYE]) as server:
+        session = server.session(recorder)
+        session.send_octets(b"QZXV somebody\r\n", (5,))
+        session.receive()
+        session.quit()
+
+    assert rules(recorder) == ["rfc1939-3-nothing-unasked"]
+
+
 @pytest.mark.parametrize("octet", range(1, len(LISTING)))
 def test_a_reply_that_is_split_is_the_same_reply(octet: int) -> None:
     recorder = Recorder()
