@@ -53,7 +53,7 @@ def attempt(
         judge.told(case, trial.exchanges)
         if trial.loss:
             trial.clear()
-        if alone and outcome.findings and tried.is_cut:
+        if alone and trial.was_cut:
             _see_whether_it_is_back(judge, case.transport)
         judge.liveness.ended(trial.loss)
     return replace(tried, outcome=outcome)
@@ -82,6 +82,15 @@ class _Trial:
     def exchanges(self) -> Sequence[Exchange]:
         """All that was said."""
         return self._recorder.transcript
+
+    @property
+    def was_cut(self) -> bool:
+        """The target ended a connection elsewhere than behind QUIT."""
+        return any(
+            exchange.is_closed and exchange.keyword != "QUIT"
+            for exchange in self._recorder.transcript
+            if exchange.kind in (Kind.COMMAND, Kind.CONTINUATION, Kind.UNASKED)
+        )
 
     def attempt(self) -> Attempt:
         """Do it, and make the outcome."""
