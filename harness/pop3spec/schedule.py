@@ -189,7 +189,11 @@ class Scheduler:
         """
         if first.is_cut and first.outcome.findings:
             return False
-        is_plain = bool(first.outcome.findings) and not first.is_lost
+        findings = first.outcome.findings
+        # Without an exchange it is about who came next, and may have come at a bad moment.
+        is_plain = (
+            bool(findings) and not first.is_lost and None not in {f.exchange for f in findings}
+        )
         return self._confirmed[first.cause] >= _ENOUGH or (is_plain and self._agreed >= _PLENTY)
 
     def _has_room(self, job: Job) -> bool:
@@ -233,7 +237,7 @@ class Scheduler:
             with self._changed:
                 agrees = outcome.verdict is job.first.outcome.verdict
                 self._confirmed[job.first.cause] += agrees
-                self._agreed += 1 if agrees else -_DOUBT
+                self._agreed += not job.first.is_cut if agrees else -_DOUBT
         # A run that is being stopped may have ended it already.
         with suppress(InvalidStateError):
             job.future.set_result(outcome)
